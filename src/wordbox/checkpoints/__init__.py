@@ -1,0 +1,1 @@
+"""Model files in and out: named arrays and plain facts, nothing executed."""

@@ -1,0 +1,39 @@
+"""Our own file: safetensors under our names, with the Manifest in its metadata."""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from wordbox import manifest
+from wordbox.errors import WeightsError
+from wordbox.manifest import Manifest
+
+
+def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest]:
+    """Named arrays and Manifest of a native file. Raises WeightsError that names the file and its fault."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            found = manifest.from_metadata(metadata, str(path))
+            if found is None:
+                raise WeightsError(
+                    f"{path}: a safetensors file without a manifest (its metadata holds {sorted(metadata) or 'nothing'}); "
+                    f"expected the key {manifest.KEY!r}, as Wordbox writes it"
+                )
+            return {name: file.get_tensor(name) for name in file.keys()}, found  # noqa: SIM118 (no mapping)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such file (looked for {path.resolve()})") from error
+    except (SafetensorError, OSError, struct.error, TypeError) as error:
+        raise WeightsError(f"{path}: cannot be read as safetensors ({error}); copy or download it anew") from error
+
+
+def write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Manifest) -> None:
+    """Write a native file. Equal contents give equal bytes."""
+    ordered = {name: np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape) for name in sorted(arrays)}
+    path.write_bytes(save(ordered, metadata=facts.to_metadata()))

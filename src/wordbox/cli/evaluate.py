@@ -1,0 +1,44 @@
+"""`wordbox evaluate`: how good is it on my labelled pictures?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wordbox.cli.options import Json, Synonyms, Weights, WordList, with_settings
+from wordbox.cli.output import clean_stdout, print_table, progress_bar, say, write_json
+from wordbox.settings import EvaluateSettings
+
+
+@with_settings(EvaluateSettings)
+def evaluate(
+    data: Annotated[Path, typer.Argument(metavar="DATA.json", help="Labels in COCO's JSON, with the pictures beside it or in images/.")],
+    *,
+    settings: EvaluateSettings,
+    words: WordList = None,
+    weights: Weights = None,
+    json: Json = None,
+    synonyms: Synonyms = True,
+) -> None:
+    """Measure average precision on labelled pictures, by COCO's rules.
+
+    wordbox evaluate instances.json --words 'person, dog'
+    """
+    with clean_stdout(json):
+        from wordbox import api
+
+        detector = api.load(weights, synonyms=synonyms)
+        dataset = api.read_dataset(data)
+        with progress_bar("Evaluating", len(dataset.records)) as progress:
+            report = api.evaluate(detector, dataset, words=words, settings=settings, progress=progress)
+    for note in report.notes:
+        say(note)
+    if json is not None:
+        write_json(json, report.to_dict())
+    if json != "-":
+        header, *rows = report.table()
+        print_table(header, rows)
+        figures = "  ".join(f"{name} {'-' if value is None else format(value, '.4f')}" for name, value in report.metrics.items())
+        print(f"{figures}\n{report.images} pictures, {report.boxes} boxes, {report.seconds:.1f} s")
+    if report.failed:
+        raise typer.Exit(1)

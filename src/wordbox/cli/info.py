@@ -1,0 +1,28 @@
+"""`wordbox info`: what is this model?"""
+
+from typing import Annotated
+
+import typer
+
+from wordbox.cli.options import Json
+from wordbox.cli.output import clean_stdout, write_json
+
+
+def info(
+    weights: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="A .safetensors or .onnx file. Left out: the packaged model.")
+    ] = None,
+    *,
+    json: Json = None,
+) -> None:
+    """Show a model: its size, its cost, its words, its licence and where its weights come from."""
+    with clean_stdout(json):
+        from wordbox.api import describe
+
+        facts = describe(weights)
+    if json is not None:
+        write_json(json, facts)
+    if json != "-":
+        for name, value in facts.items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else str(value)
+            print(f"{name + ':':<15}{text}")

@@ -1,0 +1,1 @@
+"""One module a label format, each ending in the same records."""

@@ -1,0 +1,1 @@
+"""The narrow waist: named arrays in, named arrays out, whatever runtime does the work."""

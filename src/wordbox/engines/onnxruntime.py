@@ -1,0 +1,86 @@
+"""The ONNX Runtime engine: float32 on as many threads as this process may use."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from wordbox.engines.base import Array, TensorInfo
+from wordbox.errors import EngineError
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxRuntimeEngine:
+    """Runs an ONNX graph given as bytes. Implements `engines.base.Engine`."""
+
+    def __init__(
+        self, graph: bytes, *, where: str, threads: int | None = None, providers: Sequence[str] = ("CPUExecutionProvider",)
+    ) -> None:
+        """Load `graph`; `where` names it in errors. Raises EngineError if the runtime refuses it."""
+        self._where = where
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_threads()
+        options.log_severity_level = 3  # errors only: warnings about the graphs of others are not for users
+        onnxruntime.disable_telemetry_events()
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=list(providers))
+        except Exception as error:  # the runtime's exceptions share no narrower parent
+            raise EngineError(f"{where}: ONNX Runtime {onnxruntime.__version__} refuses this graph: {_first_line(error)}") from error
+        self._inputs = {i.name: _info(i.type, i.shape) for i in self._session.get_inputs()}
+        self._outputs = {o.name: _info(o.type, o.shape) for o in self._session.get_outputs()}
+
+    @property
+    def inputs(self) -> Mapping[str, TensorInfo]:
+        """Name, dtype and shape of every input."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Mapping[str, TensorInfo]:
+        """Name, dtype and shape of every output."""
+        return self._outputs
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The graph's metadata properties."""
+        found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return found
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Every output for `feeds`. Raises EngineError where the runtime refuses them."""
+        try:
+            values = self._session.run(None, dict(feeds))
+        except Exception as error:  # as above
+            fed = ", ".join(f"{name} {value.dtype}{list(value.shape)}" for name, value in feeds.items())
+            raise EngineError(f"{self._where}: ONNX Runtime refuses {fed}: {_first_line(error)}") from error
+        return dict(zip(self._outputs, values, strict=True))
+
+
+def available_threads() -> int:
+    """Processors that this process may use: its affinity, and no more than its cgroup's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup, or a quota of "max"
+        return allowed
+
+
+def _info(kind: str, shape: Sequence[Any]) -> TensorInfo:
+    dtype = np.dtype(_DTYPES.get(kind, np.object_))
+    return TensorInfo(dtype, tuple(side if isinstance(side, int) else None for side in shape))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

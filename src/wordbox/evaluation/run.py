@@ -1,0 +1,192 @@
+"""A detector measured on labelled pictures."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from wordbox.data.records import Dataset, Record, name_key
+from wordbox.detection.detections import Detections
+from wordbox.errors import DatasetError
+from wordbox.evaluation.coco import MAX_DETECTIONS, figures, scorer_module
+from wordbox.evaluation.report import Failure, Report
+from wordbox.settings import EvaluateSettings
+
+SHOWN = 20
+"""How many names or notes are written out before the rest is only counted; the report itself lists all names."""
+
+
+class Finder(Protocol):
+    """What is measured: a Detector, or anything else that names boxes."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What it looks for."""
+        ...
+
+    def stream(
+        self,
+        images: Sequence[Path],
+        *,
+        conf: float | None,
+        iou: float | None,
+        size: int | None,
+        max_detections: int,
+        max_candidates: int,
+    ) -> Iterator[Detections]:
+        """What it finds, an entry for each picture, in order."""
+        ...
+
+
+def evaluate(
+    detector: Finder,
+    dataset: Dataset,
+    *,
+    settings: EvaluateSettings = EvaluateSettings(),  # noqa: B008 - frozen
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """How well the detector finds what the dataset marks, by COCO's rules.
+
+    Classes of the data and words of the model are matched by name, case and spaces aside. What has no partner counts neither way and is
+    named in the report. Pictures that cannot be read count as pictures without finds and are named too. `progress` is told how many
+    pictures are done. Raises DatasetError where there are no pictures, none can be read, or no name matches; MissingExtraError without
+    the extra `evaluate`.
+    """
+    started = time.perf_counter()
+    if not dataset.records:
+        raise DatasetError(f"{dataset.source}: there is no picture in it, so nothing can be measured")
+    matched = _matched(dataset.names, detector.words)
+    classes = sorted(set(matched.values()))
+    if not classes:
+        raise DatasetError(
+            f"{dataset.source}: none of its classes is among the words of the model; the classes are {_listed(dataset.names)}; "
+            f"the words are {_listed(detector.words)}; give the classes as words, or use a model that knows them"
+        )
+    scorer_module()  # a missing extra is said now, not after an hour of detection
+    found = _found(detector, dataset, matched, settings, progress)
+    failed = tuple(Failure(one.source, str(one.error)) for one in found if one.error is not None)
+    if len(failed) == len(found):
+        raise DatasetError(f"{dataset.source}: none of its {len(found)} pictures can be read, the first because: {failed[0].error}")
+    metrics, per_class = figures(dataset.names, dataset.records, found, classes)
+    only_data = tuple(name for label, name in enumerate(dataset.names) if label not in classes)
+    only_model = tuple(word for word in detector.words if word not in matched)
+    return Report(
+        metrics=metrics,
+        per_class=per_class,
+        images=len(found),
+        boxes=sum(entry.boxes for entry in per_class.values()),
+        only_data=only_data,
+        only_model=only_model,
+        notes=(
+            *dataset.notes,
+            *_notes_on_names(dataset, only_data, only_model),
+            *_notes_on_failures(failed, len(found)),
+            *_notes_on_sizes(dataset.records, found),
+            *_notes_on_pictures(found),
+            *_notes_on_crowding(dataset, classes),
+        ),
+        failed=failed,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _matched(names: Sequence[str], words: Sequence[str]) -> dict[str, int]:
+    """The position of its class for each word that has one."""
+    position = {name_key(name): label for label, name in enumerate(names)}
+    return {word: position[name_key(word)] for word in words if name_key(word) in position}
+
+
+def _found(
+    detector: Finder, dataset: Dataset, matched: Mapping[str, int], settings: EvaluateSettings, progress: Callable[[int], None] | None
+) -> list[Detections]:
+    """What the detector finds in each record, in the data's names and without the pictures."""
+    # Absolute, because a picture may have a name that means something else alone, such as "-".
+    stream = detector.stream(
+        [record.path.absolute() for record in dataset.records],
+        conf=settings.conf,
+        iou=settings.iou,
+        size=settings.size,
+        max_detections=settings.max_detections,
+        max_candidates=settings.max_candidates,
+    )
+    found = []
+    for record, one in zip_longest(dataset.records, stream):
+        if record is None or one is None:
+            raise DatasetError(f"{dataset.source}: one of its file names leads to more or less than one picture; expected pictures only")
+        found.append(_in_names(one, str(record.path), dataset.names, matched))
+        if progress is not None:
+            progress(len(found))
+    return found
+
+
+def _in_names(found: Detections, source: str, names: tuple[str, ...], matched: Mapping[str, int]) -> Detections:
+    """The same finds with the data's names for words, without those that have none."""
+    label_of = np.array([matched.get(word, -1) for word in found.words], np.int64)
+    labels = label_of[found.labels] if len(found) else found.labels
+    kept = labels >= 0
+    return Detections(found.boxes[kept], found.scores[kept], labels[kept], names, found.image_size, source, found.error, found.notes)
+
+
+def _notes_on_names(dataset: Dataset, only_data: Sequence[str], only_model: Sequence[str]) -> Iterator[str]:
+    if only_data:
+        every = np.concatenate([record.labels[~record.crowd] for record in dataset.records])
+        boxes = dict(zip(dataset.names, np.bincount(every, minlength=len(dataset.names)).tolist(), strict=True))
+        listed = _listed([f"{name} ({boxes[name]} box{'' if boxes[name] == 1 else 'es'})" for name in only_data])
+        yield f"classes of the data that are no words of the model, left out of every figure: {listed}"
+    if only_model:
+        yield f"words of the model that are no classes of the data, whose finds do not count: {_listed(only_model)}"
+
+
+def _notes_on_failures(failed: Sequence[Failure], count: int) -> Iterator[str]:
+    if failed:
+        listed = _listed([one.source for one in failed])
+        reason = f"the first because: {failed[0].error}"
+        yield f"{len(failed)} of {count} pictures cannot be read and count as pictures without finds: {listed}; {reason}"
+
+
+def _notes_on_sizes(records: Sequence[Record], found: Sequence[Detections]) -> Iterator[str]:
+    """Where a picture is not as large as the labels say, its boxes may be those of another one."""
+    differ = [
+        f"{record.path} is {_size(one.image_size)}, in the labels {_size(record.size)}"
+        for record, one in zip(records, found, strict=True)
+        if one.error is None and record.size != (0, 0) and record.size != one.image_size
+    ]
+    if differ:
+        count = f"{len(differ)} of {len(found)} pictures"
+        yield f"{count} are not as large as the labels say (width x height), boxes are compared as they are: {differ[0]}"
+
+
+def _notes_on_pictures(found: Sequence[Detections]) -> Iterator[str]:
+    """What the detector said of single pictures: notes that differ in numbers alone are told once, with their count."""
+    alike: dict[str, list[str]] = {}
+    for one in found:
+        for note in one.notes:
+            alike.setdefault(re.sub(r"\d+", "0", note.replace(one.source or note, "")), []).append(f"{one.source}: {note}")
+    for notes in alike.values():
+        yield notes[0] + (f" (and {len(notes) - 1} more pictures)" if len(notes) > 1 else "")
+
+
+def _notes_on_crowding(dataset: Dataset, classes: Sequence[int]) -> Iterator[str]:
+    def most(record: Record) -> int:
+        return int(np.bincount(record.labels[~record.crowd], minlength=len(dataset.names))[classes].max())
+
+    full = [str(record.path) for record in dataset.records if len(record.labels) > MAX_DETECTIONS and most(record) > MAX_DETECTIONS]
+    if full:
+        yield (
+            f"{len(full)} of {len(dataset.records)} pictures have more than {MAX_DETECTIONS} boxes of one class, and COCO counts no "
+            f"more finds of a class in a picture, so these cannot reach 1: {_listed(full)}"
+        )
+
+
+def _size(size: tuple[int, int]) -> str:
+    height, width = size
+    return f"{width} x {height}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"

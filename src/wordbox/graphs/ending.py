@@ -1,0 +1,124 @@
+"""The ending of every deployed graph: uint8 canvases in, a shortlist of boxes out.
+
+    in                                                        out
+    images          uint8 (B, H, W, 3)  RGB canvases,         boxes        float32 (B, P, 4)  xyxy, canvas pixels,
+                    sides a multiple of the stride                         best first; P = min(N K, max_candidates)
+    words           float32 (B or 1, K, D)   open graphs      scores       float32 (B, P)
+    words_mask      bool (B or 1, K)         only             labels       int64 (B, P)  positions in the words
+    conf            float32 ()                                count        int64 (B)  how many of P are real; behind
+    max_candidates  int64 (1)                                              it score 0, label -1, box 0
+                                                              rows_passed  int64 (B)  cells with a score above conf
+
+Row maximum, TopK of rows, TopK of their pairs, all on logits; then sigmoid and boxes of the winners alone. It is exact: the
+best P pairs lie in at most P rows, and those rows are the P with the largest maxima. It costs nearly the same at every
+threshold, while gathering all that passes has no upper bound. `python benchmarks/ending.py` measures both beside a plain
+(N, K) output thresholded in NumPy. More pairs may have passed where count = P: the detector says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from wordbox.graphs.blocks import scalar
+from wordbox.graphs.builder import GraphBuilder
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The two numbers that a caller sets at every run."""
+
+    conf: str
+    max_candidates: str
+
+
+def image_input(graph: GraphBuilder, batch: int | str = "B", height: int | str = "H", width: int | str = "W") -> str:
+    """The input `images`: uint8 (B, H, W, 3), RGB."""
+    return graph.input("images", np.uint8, (batch, height, width, 3))
+
+
+def word_inputs(graph: GraphBuilder, embedding: int) -> tuple[str, str]:
+    """The inputs `words` and `words_mask` of an open graph."""
+    return graph.input("words", np.float32, ("BW", "K", embedding)), graph.input("words_mask", np.bool_, ("BW", "K"))
+
+
+def limit_inputs(graph: GraphBuilder) -> Limits:
+    """The inputs `conf` and `max_candidates`."""
+    return Limits(graph.input("conf", np.float32, ()), graph.input("max_candidates", np.int64, (1,)))
+
+
+def shortlist(graph: GraphBuilder, logits: str, decode: Callable[[str], str], limits: Limits, *, sigmoid: bool) -> None:
+    """End the graph: the best pairs of `logits` (B, N, K) become its outputs.
+
+    `decode` draws the boxes (B, P, 4) of chosen cells (B, P). `sigmoid` is False where `logits` are scores already.
+    """
+    least = _logit(graph, limits.conf) if sigmoid else limits.conf
+    best = graph.maximum(logits, 2)  # (B, N)
+    passed = graph.cast(graph.op("Greater", best, least), np.int64)
+    rows_passed = graph.op("ReduceSum", passed, graph.integers(1), keepdims=0)
+    rows_kept = graph.op("Min", graph.dimension(logits, 1), limits.max_candidates)
+    _, rows = graph.op_many("TopK", best, rows_kept, count=2, axis=1)  # (B, r)
+
+    axis = graph.integers(2)
+    kept = graph.op("GatherND", logits, graph.op("Unsqueeze", rows, axis), batch_dims=1)  # (B, r, K)
+    flat = graph.op("Reshape", kept, graph.integers(0, -1))
+    pairs_kept = graph.op("Min", graph.dimension(flat, 1), limits.max_candidates)
+    values, pairs = graph.op_many("TopK", flat, pairs_kept, count=2, axis=1)  # (B, P)
+    words = graph.dimension(logits, 2)
+    labels = graph.op("Mod", pairs, words)
+    cells = graph.op("GatherElements", rows, graph.op("Div", pairs, words), axis=1)
+
+    real = graph.op("Greater", values, least)  # (B, P), all True first
+    count = graph.op("ReduceSum", graph.cast(real, np.int64), graph.integers(1), keepdims=0)
+    scores = graph.op("Sigmoid", values) if sigmoid else values
+    boxes = graph.op("Where", graph.op("Unsqueeze", real, axis), decode(cells), scalar(graph, 0))
+    graph.output("boxes", boxes, np.float32, ("B", "P", 4))
+    graph.output("scores", graph.op("Where", real, scores, scalar(graph, 0)), np.float32, ("B", "P"))
+    graph.output("labels", graph.op("Where", real, labels, scalar(graph, -1, np.int64)), np.int64, ("B", "P"))
+    graph.output("count", count, np.int64, ("B",))
+    graph.output("rows_passed", rows_passed, np.int64, ("B",))
+
+
+def gather_cells(graph: GraphBuilder, x: str, cells: str) -> str:
+    """The chosen rows (B, P, ...) of x (B, N, ...) at `cells` (B, P)."""
+    return graph.op("GatherND", x, graph.op("Unsqueeze", cells, graph.integers(2)), batch_dims=1)
+
+
+def distances_to_boxes(graph: GraphBuilder, distances: str, points: str, strides: str, cells: str, bins: int) -> str:
+    """xyxy boxes (B, P, 4) in canvas pixels of the chosen `cells` (B, P).
+
+    A side's distance is the expectation of its softmax over 0 to bins - 1, times the stride (Generalized Focal Loss,
+    section 3). `distances` (B, N, 4 R) are logits, `points` (N, 2) canvas pixels, `strides` (N, 1).
+    """
+    chosen = gather_cells(graph, distances, cells)  # (B, P, 4 R)
+    apart = graph.op("Reshape", chosen, graph.integers(0, 0, 4, bins))
+    likely = graph.op("Softmax", apart, axis=3)
+    expected = graph.op("MatMul", likely, graph.constant(np.arange(bins)[:, None]))  # (B, P, 4, 1)
+    away = graph.op("Mul", graph.op("Squeeze", expected, graph.integers(3)), graph.op("Gather", strides, cells))
+    low, high = graph.op_many("Split", away, graph.integers(2, 2), count=2, axis=2)
+    centre = graph.op("Gather", points, cells)  # (B, P, 2)
+    return graph.op("Concat", graph.op("Sub", centre, low), graph.op("Add", centre, high), axis=2)
+
+
+def grid(graph: GraphBuilder, images: str, strides: tuple[int, ...], point: float) -> tuple[str, str]:
+    """Points (N, 2), x and y in canvas pixels, and strides (N, 1) of all cells, finest level first, row by row."""
+    points, steps = [], []
+    for stride in strides:
+        rows, columns = (graph.op("Div", graph.dimension(images, axis), graph.integers(stride)) for axis in (1, 2))
+        shape = graph.op("Concat", rows, columns, axis=0)
+        x, y = _ramp(graph, columns, stride, point), graph.op("Unsqueeze", _ramp(graph, rows, stride, point), graph.integers(1))
+        both = [graph.op("Reshape", graph.op("Expand", value, shape), graph.integers(-1, 1)) for value in (x, y)]
+        points.append(graph.op("Concat", *both, axis=1))
+        steps.append(graph.op("Add", graph.op("Mul", both[0], scalar(graph, 0)), scalar(graph, stride)))
+    return graph.op("Concat", *points, axis=0), graph.op("Concat", *steps, axis=0)
+
+
+def _ramp(graph: GraphBuilder, count: str, stride: int, point: float) -> str:
+    """(n + point) * stride for n from 0 to count - 1."""
+    numbers = graph.op("Range", scalar(graph, 0, np.int64), graph.op("Squeeze", count), scalar(graph, 1, np.int64))
+    return graph.op("Mul", graph.op("Add", graph.cast(numbers, np.float32), scalar(graph, point)), scalar(graph, stride))
+
+
+def _logit(graph: GraphBuilder, score: str) -> str:
+    """log(s / (1 - s)): minus infinity at 0, so that everything passes."""
+    return graph.op("Log", graph.op("Div", score, graph.op("Sub", scalar(graph, 1), score)))

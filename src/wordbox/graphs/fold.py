@@ -1,0 +1,36 @@
+"""What is folded into weights before they are drawn: input scaling, norms, and words through the head's convolution."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A BatchNorm at rest: (C,) each, and its epsilon."""
+
+    weight: FloatArray
+    bias: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    epsilon: float
+
+
+def fold_norm(weight: FloatArray, bias: FloatArray, norm: Norm) -> tuple[FloatArray, FloatArray]:
+    """Kernel (C, ...) and bias (C,) of a convolution with the BatchNorm behind it folded in, computed in float64."""
+    gain = norm.weight.astype(np.float64) / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
+    folded = weight * gain.reshape(-1, *[1] * (weight.ndim - 1))
+    return folded.astype(np.float32), (norm.bias + (bias - norm.mean) * gain).astype(np.float32)
+
+
+def fold_scaling(weight: FloatArray, deviation: tuple[float, ...], *, swap_channels: bool) -> FloatArray:
+    """Kernel (O, 3, h, w) that takes RGB minus its mean instead of (x - mean) / deviation.
+
+    `deviation` is in RGB order. `swap_channels` says that the kernel was trained on BGR. The mean cannot be folded too:
+    the border is padded with zeros *after* it was taken off.
+    """
+    rgb = weight[:, ::-1] if swap_channels else weight
+    return np.ascontiguousarray(rgb / np.array(deviation).reshape(1, -1, 1, 1), np.float32)

@@ -1,0 +1,1 @@
+"""Pictures in: reading, finding and placing them on the canvas."""

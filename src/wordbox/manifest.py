@@ -1,0 +1,111 @@
+"""What a saved model says about itself: one JSON under one key, in safetensors and ONNX metadata alike.
+
+Whoever opens a file reads it; nothing is guessed from a file's name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from wordbox import specs
+from wordbox.errors import WeightsError
+
+KEY = "wordbox"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """Defaults of detection, as measured for the model."""
+
+    conf: float = 0.25
+    """Least score."""
+    iou: float = 0.7
+    """Overlap above which the lower of two boxes with one label is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What the network wants to see."""
+
+    size: tuple[int, int] | int
+    """Long side of the canvas in pixels, or a fixed (height, width)."""
+    stride: int = 32
+    """Both sides of the canvas are multiples of this."""
+    padding: int = 114
+    """Grey value around the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partner:
+    """A file that belongs to this one."""
+
+    name: str
+    """File name, looked for beside the model."""
+    sha256: str
+    """Its checksum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Facts of a model that travel in its file."""
+
+    name: str
+    """What the model is called."""
+    names: tuple[str, ...]
+    """The model's own vocabulary: its fixed classes, or what an open model looks for when nothing is asked."""
+    open: bool
+    """Whether words are an input."""
+    preprocessing: Preprocessing
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    spec: specs.Spec | None = None
+    """The network, where it is one of ours; None for another tool's export."""
+    encoder: Partner | None = None
+    """The text encoder whose vectors an open model was made for."""
+    origin: str = ""
+    """Where the weights come from."""
+    licence: str = ""
+    """SPDX identifier, or a sentence."""
+
+    def to_json(self) -> str:
+        """The one JSON that is stored under `KEY`."""
+        fields = asdict(self) | {"spec": None if self.spec is None else specs.to_dict(self.spec), "version": VERSION}
+        return json.dumps(fields, ensure_ascii=False, sort_keys=True)
+
+    def to_metadata(self) -> dict[str, str]:
+        """Metadata of a file that carries this manifest."""
+        return {KEY: self.to_json()}
+
+    def with_names(self, names: tuple[str, ...]) -> "Manifest":
+        """The same, with another vocabulary."""
+        return replace(self, names=names)
+
+
+def from_metadata(metadata: Mapping[str, str], where: str) -> Manifest | None:
+    """The manifest in a file's metadata, or None where there is none.
+
+    Raises WeightsError that names `where` if it cannot be read.
+    """
+    if KEY not in metadata:
+        return None
+    try:
+        fields: dict[str, Any] = json.loads(metadata[KEY])
+        version = fields.pop("version")
+        if version != VERSION:
+            raise WeightsError(f"{where}: found a manifest of version {version}, expected {VERSION}; a newer Wordbox may read it")
+        spec, encoder, size = fields.pop("spec"), fields.pop("encoder"), fields["preprocessing"]["size"]
+        fields["preprocessing"]["size"] = size if isinstance(size, int) else (int(size[0]), int(size[1]))
+        return Manifest(
+            name=str(fields.pop("name")),
+            names=tuple(str(name) for name in fields.pop("names")),
+            preprocessing=Preprocessing(**fields.pop("preprocessing")),
+            thresholds=Thresholds(**fields.pop("thresholds")),
+            spec=None if spec is None else specs.from_dict(spec, where),
+            encoder=None if encoder is None else Partner(**encoder),
+            **fields,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{where}: the manifest under the key {KEY!r} cannot be read ({error!r}); make the file anew") from error

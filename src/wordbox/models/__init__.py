@@ -1,0 +1,1 @@
+"""The model inside the package: weights, word table and card."""

@@ -1,0 +1,1 @@
+"""Words, and the vectors that stand for them."""
