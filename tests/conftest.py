@@ -1,15 +1,68 @@
 """What every test may ask for."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import wordbox
+from wordbox.detection.detections import Detections
+from wordbox.detection.detector import Detector
+from wordbox.geometry.boxes import overlaps
+
+ROOT = Path(__file__).parents[1]
+PIXELS = 1e-3  # what batches promise (docs/promises.md): canvas pixels and score
+SCORE = 1e-4
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference data that developers and CI have beside the checkout."""
-    folder = Path(os.environ.get("WORDBOX_SHARED", Path(__file__).parents[2] / "shared"))
+    named = os.environ.get("WORDBOX_SHARED")
+    folder = Path(named or ROOT.parent / "shared")
     if not (folder / "data").is_dir():
+        if named:
+            pytest.fail(f"WORDBOX_SHARED names {folder}, which holds no reference data")
         pytest.skip(f"no reference data at {folder}; set WORDBOX_SHARED to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photo() -> Path:
+    """The photo that ships with the documentation."""
+    return ROOT / "docs" / "horses.jpg"
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    """The model in the package."""
+    return wordbox.load()
+
+
+@pytest.fixture(scope="session")
+def assert_same() -> Callable[..., None]:
+    """Compare two answers for one picture; see `_assert_same`."""
+    return _assert_same
+
+
+def _assert_same(one: Detections, other: Detections, *, pixels: float = PIXELS, score: float = SCORE, conf: float = 0.0) -> None:
+    """The same boxes, labels and scores within the tolerances, near ties in any order.
+
+    `pixels` are of the canvas at a scale of about one; what stands within `score` of the threshold `conf` may be missing on one side.
+    """
+    assert one.words == other.words
+    left = [(d, box) for d, box in zip(one, one.boxes, strict=True) if d.score > conf + score]
+    right = list(zip(other, other.boxes, strict=True))
+    for detection, box in left:
+        fits = [
+            i
+            for i, (d, b) in enumerate(right)
+            if d.label == detection.label and abs(d.score - detection.score) <= score and np.abs(b - box).max() <= pixels
+        ]
+        assert fits, (
+            f"{detection} of {one.source} is not in the other answer: {[d for d, _ in right if overlaps(box[None], _[None])[0, 0] > 0.5]}"
+        )
+        del right[fits[0]]
+    assert not [d for d, _ in right if d.score > conf + score]

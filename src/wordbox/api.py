@@ -24,19 +24,19 @@ PACKAGED = "wordbox-nano"
 _MODELS = Path(__file__).parent / "models"
 
 
-def load(source: str | Path | None = None, *, synonyms: bool = True, threads: int | None = None) -> Detector:
+def load(source: str | Path | None = None, *, synonyms: bool = True, device: str = "cpu", threads: int | None = None) -> Detector:
     """A Detector from a model file, or the model inside the package where nothing (or "wordbox-nano") is named.
 
     A file is a `.safetensors` of ours, or an `.onnx`: ours, or another tool's export with an output (B, 4 + K, N).
     `synonyms=False` switches off the list of synonyms that an open model's words are looked up in.
     `threads` is how many processors to use, all that this process may use where None.
-    Raises WeightsError or EngineError.
+    `device` is "cpu", or "cuda" where onnxruntime-gpu is installed. Raises WeightsError or EngineError.
     """
     from wordbox.engines.onnxruntime import OnnxRuntimeEngine
 
     path = _path(source)
     graph, manifest = _graph(path)
-    engine = OnnxRuntimeEngine(graph.SerializeToString(), where=str(path), threads=threads)
+    engine = OnnxRuntimeEngine(graph.SerializeToString(), where=str(path), threads=threads, device=device)
     encoder = None if manifest.encoder is None else _encoder(manifest.encoder, path, synonyms=synonyms)
     return Detector(engine, manifest, encoder)
 

@@ -6,6 +6,7 @@ Whoever opens a file reads it; nothing is guessed from a file's name.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from wordbox import specs
@@ -24,6 +25,11 @@ class Thresholds:
     iou: float = 0.7
     """Overlap above which the lower of two boxes with one label is dropped."""
 
+    def __post_init__(self) -> None:
+        for value in (self.conf, self.iou):
+            if type(value) not in (int, float) or not 0 <= value <= 1:
+                raise ValueError(f"found the threshold {value!r}, expected a number from 0 to 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
@@ -36,6 +42,12 @@ class Preprocessing:
     padding: int = 114
     """Grey value around the picture."""
 
+    def __post_init__(self) -> None:
+        sides = self.size if isinstance(self.size, tuple) else (self.size,)
+        for value, low, high in (*((side, 1, 16384) for side in sides), (self.stride, 1, 1024), (self.padding, 0, 255)):
+            if type(value) is not int or not low <= value <= high:
+                raise ValueError(f"found {value!r} in the preprocessing, expected a whole number from {low} to {high}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Partner:
@@ -45,6 +57,10 @@ class Partner:
     """File name, looked for beside the model."""
     sha256: str
     """Its checksum."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sha256, str) or PurePath(self.name).name != self.name:
+            raise ValueError(f"found {self.name!r} with checksum {self.sha256!r}, expected a file name without folders, and its sha256")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +83,13 @@ class Manifest:
     """Where the weights come from."""
     licence: str = ""
     """SPDX identifier, or a sentence."""
+
+    def __post_init__(self) -> None:
+        for text in (self.name, self.origin, self.licence, *self.names):
+            if not isinstance(text, str):
+                raise TypeError(f"found {text!r} among the manifest's texts, expected a string")
+        if type(self.open) is not bool:
+            raise TypeError(f"found open {self.open!r}, expected true or false")
 
     def to_json(self) -> str:
         """The one JSON that is stored under `KEY`."""
@@ -95,17 +118,21 @@ def from_metadata(metadata: Mapping[str, str], where: str) -> Manifest | None:
         if version != VERSION:
             raise WeightsError(f"{where}: found a manifest of version {version}, expected {VERSION}; a newer Wordbox may read it")
         spec, encoder, size = fields.pop("spec"), fields.pop("encoder"), fields["preprocessing"]["size"]
-        fields["preprocessing"]["size"] = size if isinstance(size, int) else (int(size[0]), int(size[1]))
+        if isinstance(size, list):
+            height, width = size
+            fields["preprocessing"]["size"] = (height, width)
+        names = fields.pop("names")
+        if not isinstance(names, list):
+            raise TypeError(f"found names {names!r}, expected a list")
         return Manifest(
-            name=str(fields.pop("name")),
-            names=tuple(str(name) for name in fields.pop("names")),
+            names=tuple(names),
             preprocessing=Preprocessing(**fields.pop("preprocessing")),
             thresholds=Thresholds(**fields.pop("thresholds")),
             spec=None if spec is None else specs.from_dict(spec, where),
             encoder=None if encoder is None else Partner(**encoder),
             **fields,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"{where}: the manifest under the key {KEY!r} cannot be read ({error!r}); make the file anew") from error

@@ -1,9 +1,13 @@
 """What each network is, in numbers: frozen records that say widths, depths and strides, readable without a runtime."""
 
 from dataclasses import asdict, dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 from wordbox.errors import WeightsError
+
+_LARGEST = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,18 @@ class NanoSpec:
     norm_epsilon: float = 0.0
     """Epsilon of the head's BatchNorm."""
 
+    def __post_init__(self) -> None:
+        stages = [number for stage in self.stages for number in (stage.width, stage.blocks, stage.stride)]
+        for number in (self.stem, *stages, self.neck, *self.strides, self.bins, self.embedding):
+            if type(number) is not int or not 1 <= number <= _LARGEST:
+                raise ValueError(f"found {number!r} among widths, depths and strides, expected a whole number from 1 to {_LARGEST}")
+        for fraction in (self.point, self.leak, self.norm_epsilon):
+            if type(fraction) not in (int, float) or not 0 <= fraction <= 1:
+                raise ValueError(f"found {fraction!r} for point, leak or epsilon, expected a number from 0 to 1")
+        shrunk = list(accumulate((stage.stride for stage in self.stages), mul, initial=4))
+        if not self.strides or list(self.strides) != shrunk[1:][-len(self.strides) :]:
+            raise ValueError(f"found strides {list(self.strides)}, but the stages give {shrunk[1:]}")
+
 
 Spec = NanoSpec
 
@@ -64,7 +80,7 @@ def from_dict(fields: dict[str, Any], where: str) -> Spec:
                 values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
                 values["strides"] = tuple(values["strides"])
                 return NanoSpec(**values)
-            except (TypeError, KeyError) as error:
+            except (TypeError, ValueError, KeyError) as error:
                 raise WeightsError(f"{where}: the spec of family nano does not fit this version of Wordbox ({error})") from error
         case family:
             raise WeightsError(f"{where}: found a network of family {family!r}, expected 'nano'; a newer Wordbox may know it")

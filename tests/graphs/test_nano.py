@@ -33,13 +33,13 @@ def closed(trunk, classes, spec):
         for part in ("weight", "bias"):
             rows = classes[f"head.region.{level}.{part}"], trunk[f"head.distance.{level}.{part}"]
             arrays[f"head.closed.{level}.{part}"] = np.concatenate(rows)
-    graph, weights = GraphBuilder(), Weights(arrays)
+    graph, weights = GraphBuilder(), Weights(arrays, "nanodet-g")
     x = graph.input("x", np.float32, ("B", 3, "H", "W"))
     for level, feature in enumerate(nano.trunk(graph, weights, x, spec, scaled=True)):
         name = f"head.closed.{level}"
         logits = convolution(graph, feature, *kernel_and_bias(weights, name, spec.neck, 124, 1), name)
         graph.output(f"level{level}", logits, np.float32, ("B", 124, f"h{level}", f"w{level}"))
-    weights.finish("nanodet-g")
+    weights.finish()
     return graph.model({})
 
 
@@ -80,8 +80,9 @@ def assert_same_finds(found, row, expected, conf, cap):
     assert np.abs(mine[1][:surely] - scores[:surely]).max(initial=0) < 1e-3
     unmatched = 0
     for box, score, label in zip(*mine, strict=True):
-        near = (labels == label) & (np.abs(scores - score) < 1e-3)
-        unmatched += not (np.abs(boxes[near] - box).max(axis=1, initial=0) < 1e-2).any()
+        first, last = np.searchsorted(-scores, [-score - 1e-3, -score + 1e-3])
+        near = boxes[first:last][labels[first:last] == label]
+        unmatched += not (np.abs(near - box).max(axis=1, initial=0) < 1e-2).any()
     assert unmatched <= count - surely  # what stands at the threshold may be missing there
 
 
@@ -151,7 +152,7 @@ def test_graph_and_twin_agree_on_random_weights(small, twin, small_spec, rng, ba
     mask[:, 0] = True
     for conf, cap in ((0.1, 1000), (0.001, 3000)):
         found = compare(deployed, twin, small_spec, arrays, images, phrases, mask, conf, cap)
-        assert found["count"].min() > 0
+    assert found["count"].min() > 20
 
 
 def test_graph_and_twin_agree_on_published_weights(published, engine, twin, shared, rng):
@@ -247,5 +248,5 @@ def test_an_empty_file_lists_every_array(twin):
 
 
 def test_a_spec_far_larger_than_its_file_is_refused_before_memory_is_full(twin, small_spec, rng):
-    with pytest.raises(WeightsError, match=r"missing|expected"):
+    with pytest.raises(WeightsError, match=r"^liar: .*expected"):
         nano.draw(NanoSpec(neck=65536, embedding=65536), twin.random_arrays(small_spec, rng), {}, "liar")

@@ -3,7 +3,7 @@
 #
 #     tests/peers/environment.sh [FOLDER]        default: $WORDBOX_PEERS, else ~/.cache/wordbox/peers
 #
-# Run again, it adds what is missing. It needs Python 3.11 or later ($PYTHON, else python3) and about 1.7 GB. Where the package index
+# Run again, it adds what is missing. It needs Python 3.11 ($PYTHON, else python3) and 1.7 GB. Where the package index
 # gives a CUDA build of PyTorch, name an index of CPU builds in PIP_INDEX_URL: the peers are measured on the processor.
 # With the reference data beside the checkout ($WORDBOX_SHARED, else ../shared) it also exports the peer's YOLOv8n to ONNX, by the peer
 # itself with its default options, to FOLDER/models/yolov8n-hybrid.onnx.
@@ -13,7 +13,7 @@ folder=${1:-${WORDBOX_PEERS:-$HOME/.cache/wordbox/peers}}
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
-case "$folder/" in "$checkout"/*) echo "$folder is inside the checkout; name a folder outside it" >&2; exit 2 ;; esac
+case "$folder/" in "$checkout"/*) echo "$folder is inside the checkout; name a folder outside it" >&2; rmdir "$folder" || true; exit 2 ;; esac
 
 install() { "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wordbox.cli.options import Json, Synonyms, Weights, WordList, with_settings
+from wordbox.cli.options import Device, Json, Synonyms, Weights, WordList, with_settings
 from wordbox.cli.output import clean_stdout, print_table, progress_bar, say, write_file, write_json
 from wordbox.settings import DetectSettings
 
@@ -33,6 +33,7 @@ def detect(
     json: Json = None,
     csv: Annotated[Path | None, typer.Option(help="Write one line a box to this file.", metavar="FILE")] = None,
     synonyms: Synonyms = True,
+    device: Device = "cpu",
 ) -> None:
     """Find things in pictures.
 
@@ -46,7 +47,7 @@ def detect(
         pictures = find(sources)
         for note in pictures.notes:
             say(note)
-        detector = load(weights, synonyms=synonyms)
+        detector = load(weights, synonyms=synonyms, device=device)
         loaded = time.perf_counter()
         results: list[Detections] = []
         taken: set[Path] = set()

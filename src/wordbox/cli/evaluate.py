@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wordbox.cli.options import Json, Synonyms, Weights, WordList, with_settings
+from wordbox.cli.options import Device, Json, Synonyms, Weights, WordList, with_settings
 from wordbox.cli.output import clean_stdout, print_table, progress_bar, say, write_json
 from wordbox.settings import EvaluateSettings
 
@@ -19,6 +19,7 @@ def evaluate(
     weights: Weights = None,
     json: Json = None,
     synonyms: Synonyms = True,
+    device: Device = "cpu",
 ) -> None:
     """Measure average precision on labelled pictures, by COCO's rules.
 
@@ -27,7 +28,7 @@ def evaluate(
     with clean_stdout(json):
         from wordbox import api
 
-        detector = api.load(weights, synonyms=synonyms)
+        detector = api.load(weights, synonyms=synonyms, device=device)
         dataset = api.read_dataset(data)
         with progress_bar("Evaluating", len(dataset.records)) as progress:
             report = api.evaluate(detector, dataset, words=words, settings=settings, progress=progress)

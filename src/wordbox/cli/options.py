@@ -22,6 +22,7 @@ WordList = Annotated[
     ),
 ]
 Synonyms = Annotated[bool, typer.Option("--synonyms/--no-synonyms", help="Look words up in the model's list of synonyms first.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, or cuda where onnxruntime-gpu is installed.", metavar="cpu|cuda")]
 Json = Annotated[str | None, typer.Option("--json", help="Write the answer as JSON to this file; - is standard output.", metavar="FILE|-")]
 
 

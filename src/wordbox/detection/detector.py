@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,7 +220,7 @@ class Detector:
             if len(words) != count:
                 raise VocabularyError(f"found {len(words)} lists of words for {count} pictures, expected one a picture, or one for all")
             return [self._embedded(one) for one in words]
-        return [self._embedded(words)] * count
+        return [self._embedded(cast(Words, words))] * count
 
     def _embedded(self, words: Words | None) -> EmbeddedVocabulary | None:
         if words is None:

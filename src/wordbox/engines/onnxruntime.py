@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from wordbox.engines.base import Array, TensorInfo
-from wordbox.errors import EngineError
+from wordbox.errors import EngineError, InputError
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -21,21 +21,26 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
 }
 
+_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+
 
 class OnnxRuntimeEngine:
     """Runs an ONNX graph given as bytes. Implements `engines.base.Engine`."""
 
-    def __init__(
-        self, graph: bytes, *, where: str, threads: int | None = None, providers: Sequence[str] = ("CPUExecutionProvider",)
-    ) -> None:
-        """Load `graph`; `where` names it in errors. Raises EngineError if the runtime refuses it."""
+    def __init__(self, graph: bytes, *, where: str, threads: int | None = None, device: str = "cpu") -> None:
+        """Load `graph` on `device`, "cpu" or "cuda"; `where` names it in errors.
+
+        Raises InputError for another device, EngineError if the runtime cannot use it or refuses the graph.
+        """
         self._where = where
+        providers = _providers(device)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_threads()
         options.log_severity_level = 3  # errors only: warnings about the graphs of others are not for users
         onnxruntime.disable_telemetry_events()
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=list(providers))
+            # without its fallback, which prints to standard output and tries the same again
+            self._session = onnxruntime.InferenceSession(graph, options, providers=providers, enable_fallback=0)
         except Exception as error:  # the runtime's exceptions share no narrower parent
             raise EngineError(f"{where}: ONNX Runtime {onnxruntime.__version__} refuses this graph: {_first_line(error)}") from error
         self._inputs = {i.name: _info(i.type, i.shape) for i in self._session.get_inputs()}
@@ -75,6 +80,16 @@ def available_threads() -> int:
         return max(1, min(allowed, round(int(quota) / int(period))))
     except (OSError, ValueError):  # no cgroup, or a quota of "max"
         return allowed
+
+
+def _providers(device: str) -> list[str]:
+    """What ONNX Runtime calls `device`, with the processor behind it for what the device lacks."""
+    if device not in _PROVIDERS:
+        raise InputError(f"found device {device!r}, expected one of {', '.join(_PROVIDERS)}")
+    wanted, here = _PROVIDERS[device], onnxruntime.get_available_providers()
+    if wanted[0] not in here:
+        raise EngineError(f"this build of ONNX Runtime has no {wanted[0]} (it has {', '.join(here)}); docs/gpu.md says how to install one")
+    return wanted
 
 
 def _info(kind: str, shape: Sequence[Any]) -> TensorInfo:

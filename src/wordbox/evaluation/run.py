@@ -165,7 +165,7 @@ def _notes_on_pictures(found: Sequence[Detections]) -> Iterator[str]:
     alike: dict[str, list[str]] = {}
     for one in found:
         for note in one.notes:
-            alike.setdefault(re.sub(r"\d+", "0", note.replace(one.source or note, "")), []).append(f"{one.source}: {note}")
+            alike.setdefault(re.sub(r"\d+", "0", note.replace(one.source, "")), []).append(f"{one.source}: {note}")
     for notes in alike.values():
         yield notes[0] + (f" (and {len(notes) - 1} more pictures)" if len(notes) > 1 else "")
 

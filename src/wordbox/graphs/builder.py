@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 from onnx import helper, numpy_helper
 
 OPSET = 17
@@ -38,10 +38,11 @@ class GraphBuilder:
     def constant(self, values: Any, dtype: DTypeLike = np.float32, name: str | None = None) -> str:
         """An array as an initialiser; equal unnamed ones are stored once."""
         array = np.ascontiguousarray(np.asarray(values, dtype)).reshape(np.shape(values))
-        key = (array.dtype.str, array.shape, array.tobytes() if name is None else name.encode())
+        if name is not None:
+            return self._initializer(array, name)
+        key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = self._name(name or "constant")
-            self.initializers.append(numpy_helper.from_array(array, self._constants[key]))
+            self._constants[key] = self._initializer(array, "constant")
         return self._constants[key]
 
     def integers(self, *values: int) -> str:
@@ -80,6 +81,10 @@ class GraphBuilder:
         )
         helper.set_model_props(model, dict(metadata))
         return model
+
+    def _initializer(self, array: NDArray[Any], wanted: str) -> str:
+        self.initializers.append(numpy_helper.from_array(array, self._name(wanted)))
+        return self.initializers[-1].name
 
     def _name(self, wanted: str) -> str:
         name, count = wanted, 1

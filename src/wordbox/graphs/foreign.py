@@ -41,7 +41,7 @@ def read(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); looked for {path.resolve()}") from error
     except Exception as error:  # protobuf's DecodeError is no public name
-        raise WeightsError(f"{path}: cannot be read as ONNX ({str(error).splitlines()[0]}); export or copy it anew") from error
+        raise WeightsError(f"{path}: cannot be read as ONNX ({_first_line(error)}); export or copy it anew") from error
 
 
 def adopt(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, Manifest]:
@@ -50,6 +50,8 @@ def adopt(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, Manifest
     Raises WeightsError that names `where` and says what was found if it is not of the kind above.
     """
     metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if not all(isinstance(text, str) for text in (*metadata, *metadata.values())):  # protobuf gives bytes where they are no UTF-8
+        raise WeightsError(f"{where}: its metadata is no UTF-8; copy or export the file anew")
     task = metadata.get("task", "detect")
     if task != "detect":
         raise WeightsError(f"{where}: found a model for the task {task!r}, expected 'detect'; Wordbox detects boxes only")
@@ -63,7 +65,11 @@ def adopt(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, Manifest
         origin=metadata.get("description", ""),
         licence=metadata.get("license", ""),
     )
-    return _with_ending(_modern(model, where), ends, manifest), manifest
+    try:
+        renamed = compose.add_prefix(_modern(model, where), "foreign/")  # our names are a contract, so theirs make room
+    except TypeError as error:  # a name that is no UTF-8
+        raise WeightsError(f"{where}: the names in its graph cannot be read ({error}); copy or export the file anew") from error
+    return _with_ending(renamed, ends, manifest), manifest
 
 
 def _ends(graph: onnx.GraphProto, names: tuple[str, ...], where: str) -> _Ends:
@@ -96,8 +102,8 @@ def _classes(shape: list[int | None], names: tuple[str, ...]) -> int:
     return rows - 4 if rows > 4 and (candidates is None or candidates > rows) else 0
 
 
-def _with_ending(model: onnx.ModelProto, ends: _Ends, manifest: Manifest) -> onnx.ModelProto:
-    renamed = compose.add_prefix(model, "foreign/")  # our names are a contract, so theirs make room
+def _with_ending(renamed: onnx.ModelProto, ends: _Ends, manifest: Manifest) -> onnx.ModelProto:
+    """The graph `renamed`, whose names begin with foreign/, between our inputs and our ending."""
     kept = renamed.graph
     graph = GraphBuilder(opset=next(entry.version for entry in renamed.opset_import if entry.domain in ("", "ai.onnx")))
     batch, _, height, width = _shape(ends.image)
@@ -143,7 +149,7 @@ def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:  # the converter raises plain RuntimeErrors of C++
         raise WeightsError(
-            f"{where}: its opset {version} cannot be brought to {OPSET} ({str(error).splitlines()[0]}); export it with opset {OPSET}"
+            f"{where}: its opset {version} cannot be brought to {OPSET} ({_first_line(error)}); export it with opset {OPSET}"
         ) from error
 
 
@@ -155,7 +161,7 @@ def _names(metadata: Mapping[str, str], where: str) -> tuple[str, ...]:
     if isinstance(found, dict):
         try:
             numbered = {int(key): value for key, value in found.items()}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             numbered = {}
         found = [numbered[i] for i in range(len(numbered))] if sorted(numbered) == list(range(len(found))) else None
     if not isinstance(found, list | tuple) or not all(isinstance(name, str) for name in found):
@@ -165,16 +171,14 @@ def _names(metadata: Mapping[str, str], where: str) -> tuple[str, ...]:
 
 def _preprocessing(metadata: Mapping[str, str], image: onnx.ValueInfoProto, where: str) -> Preprocessing:
     height, width = _shape(image)[2:]
-    stride = _literal(metadata.get("stride", "32"))
-    size = _literal(metadata.get("imgsz", "640"))
-    if not isinstance(stride, int) or not 1 <= stride <= 1024:
-        raise WeightsError(f"{where}: found stride {metadata.get('stride')!r} in its metadata, expected a whole number")
-    if height and width:
-        return Preprocessing(size=(height, width), stride=stride)
-    sides = [size] if isinstance(size, int) else size
-    if not isinstance(sides, list | tuple) or not sides or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise WeightsError(f"{where}: found imgsz {metadata.get('imgsz')!r} in its metadata, expected one or two whole numbers")
-    return Preprocessing(size=max(sides), stride=stride)
+    written, stride = (metadata.get(key, default) for key, default in (("imgsz", "640"), ("stride", "32")))
+    try:
+        if height and width:
+            return Preprocessing(size=(height, width), stride=_literal(stride))
+        size = _literal(written)
+        return Preprocessing(size=max(size) if isinstance(size, list | tuple) else size, stride=_literal(stride))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{where}: found imgsz {written[:80]!r} and stride {stride[:80]!r} in its metadata: {error}") from error
 
 
 def _literal(text: str) -> Any:
@@ -190,5 +194,9 @@ def _literal(text: str) -> Any:
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int | None]:
-    """The declared shape; None for an axis of any length."""
-    return [side.dim_value if side.HasField("dim_value") else None for side in value.type.tensor_type.shape.dim]
+    """The declared shape; None for an axis of any length, which some exporters write as 0 or -1."""
+    return [side.dim_value if side.dim_value > 0 else None for side in value.type.tensor_type.shape.dim]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -31,7 +31,7 @@ def draw(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[s
 
     Raises WeightsError with the names of all arrays that are missing, misshapen or unexpected in `where`.
     """
-    graph, weights = GraphBuilder(), Weights(arrays)
+    graph, weights = GraphBuilder(), Weights(arrays, where)
     images = ending.image_input(graph)
     words, mask = ending.word_inputs(graph, spec.embedding)
     limits = ending.limit_inputs(graph)
@@ -41,7 +41,7 @@ def draw(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[s
     logits = contrastive_logits(graph, features, regions, words, mask)
     names = [f"head.distance.{i}" for i in range(len(features))]
     distances = distance_logits(graph, weights, features, names, spec.neck, spec.bins)
-    weights.finish(where)
+    weights.finish()
 
     points, strides = ending.grid(graph, images, spec.strides, spec.point)
 

@@ -1,5 +1,6 @@
 """Named arrays handed to a drawing, strictly: whatever is missing, misshapen or left over is told at once."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,26 +11,36 @@ from wordbox.errors import WeightsError
 
 FloatArray = NDArray[np.float32]
 
+_SPARE = 1 << 26  # numbers stood in for what is missing, at most: a small file that describes a huge network fills no memory
+
 
 class Weights:
     """The arrays of one network. Blocks take what they need by name and shape; `finish` says what did not fit."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Wrap `arrays`, whose names are attribute paths such as `backbone.stem.weight`."""
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], where: str) -> None:
+        """Wrap the `arrays` of the file `where`; their names are attribute paths such as `backbone.stem.weight`."""
         self._arrays = arrays
+        self._where = where
+        self._stood_in = 0
         self.shapes: dict[str, tuple[int, ...]] = {}
         """What the drawing asked for, in order: the network's names and shapes."""
 
     def take(self, name: str, *shape: int) -> FloatArray:
-        """The array `name` as float32, or zeros where it is missing or misshapen (which `finish` then reports)."""
+        """The array `name` as float32, or ones where it is missing or misshapen (which `finish` then reports).
+
+        Raises WeightsError at once where the stand-ins would fill the memory.
+        """
         self.shapes[name] = shape
         array = self._arrays.get(name)
-        if array is None or array.shape != shape:
-            return np.zeros(shape, np.float32)
-        return array.astype(np.float32)
+        if array is not None and array.shape == shape:
+            return array.astype(np.float32)
+        self._stood_in += math.prod(shape)
+        if self._stood_in > _SPARE:
+            self.finish()
+        return np.ones(shape, np.float32)
 
-    def finish(self, where: str) -> None:
-        """Raise WeightsError with every missing, misshapen and unexpected array of `where`, if there are any."""
+    def finish(self) -> None:
+        """Raise WeightsError with every missing, misshapen and unexpected array, if there are any."""
         faults = [f"missing {name} {list(shape)}" for name, shape in self.shapes.items() if name not in self._arrays]
         faults += [
             f"{name} is {list(self._arrays[name].shape)}, expected {list(shape)}"
@@ -38,4 +49,4 @@ class Weights:
         ]
         faults += [f"unexpected {name} {list(array.shape)}" for name, array in self._arrays.items() if name not in self.shapes]
         if faults:
-            raise WeightsError(f"{where}: {len(faults)} arrays do not fit the network: {'; '.join(faults)}")
+            raise WeightsError(f"{self._where}: {len(faults)} arrays do not fit the network: {'; '.join(faults)}")

@@ -28,7 +28,7 @@ def avif(data: bytes) -> AvifFacts:
         if not 0 < index <= len(properties):
             continue
         name, body = properties[index - 1]
-        if name == b"ispe":
+        if name == b"ispe" and size == (0, 0):
             size = (int.from_bytes(body[8:12], "big"), int.from_bytes(body[4:8], "big"))
         elif name == b"av1C":
             bits = 8 if not body[2] & 0x40 else 12 if body[2] & 0x20 else 10
@@ -43,12 +43,14 @@ def avif(data: bytes) -> AvifFacts:
 
 def jpeg2000(data: bytes) -> tuple[tuple[int, int], int]:
     """(height, width) and bits of a sample of a JPEG 2000 file or bare stream. Raises ValueError or struct.error."""
-    at = data.find(b"\xff\x4f\xff\x51")  # start of the codestream, then its size segment (ISO/IEC 15444-1, A.5.1)
-    if at < 0:
-        raise ValueError("it holds no codestream")
-    right, bottom, left, top = struct.unpack(">4I", data[at + 8 : at + 24])
-    return (bottom - top, right - left), (data[at + 42] & 0x7F) + 1
+    stream = data if data.startswith(_SIZE_SEGMENT) else _inside(data, b"jp2c")
+    if not stream.startswith(_SIZE_SEGMENT):
+        raise ValueError("its codestream names no size")
+    right, bottom, left, top = struct.unpack(">4I", stream[8:24])
+    return (bottom - top, right - left), (stream[42] & 0x7F) + 1
 
+
+_SIZE_SEGMENT = b"\xff\x4f\xff\x51"  # how a codestream starts (ISO/IEC 15444-1, A.5.1)
 
 # Turned anticlockwise by so many quarters, then mirrored (-1: not, 0: top and bottom exchanged, 1: left and right exchanged).
 _ORIENTATIONS = {

@@ -74,7 +74,7 @@ def _jpeg(data: bytes) -> Header:
     return Header(size=size, orientation=orientation, alpha=False, complete=found is not None)
 
 
-_JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\x01\xd0-\xd8]")
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\x01\xd0-\xd8]")
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -181,7 +181,7 @@ def _pnm(data: bytes) -> Header:
     return Header(size=(height, width), white=None if scaled else maximum)
 
 
-_GAP = rb"(?:\s|#[^\n]*\n)+"
+_GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _PNM_NUMBERS = re.compile(rb"P[1-6]" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})\b")
 _PNM_MAXIMUM = re.compile(_GAP + rb"(\d{1,9})\b")
 

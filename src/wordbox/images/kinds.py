@@ -95,7 +95,7 @@ _STARTS = (
     (b"\0\0\x01\0", DOCUMENT),  # Windows icon
 )
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
-_PNM = re.compile(rb"P[1-6]\s+(#[^\n]*\n\s*)*\d")
+_PNM = re.compile(rb"P[1-6]\s+(#[^\r\n]*[\r\n]\s*)*\d")
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 
 

@@ -69,7 +69,7 @@ def decode(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     _check_size(header.size, name, max_pixels)
     whole = header.stream or data
     if not header.complete:
-        whole = _closed_jpeg(data, name)
+        whole = _closed_jpeg(data, header, name)
     pixels = _from_samples(_decoded(whole, header, f"{name} is {kind.name}"), header, name)
     return Picture(upright(pixels, header.orientation), (*_frames_note(header.frames), *header.notes))
 
@@ -162,10 +162,12 @@ def _decoded(data: bytes, header: Header, what: str) -> NDArray[Any]:
         raise ImageError(f"{what} that cannot be decoded: {' '.join(str(error.err).split())}") from error
     if samples is None:
         raise ImageError(f"{what} that is broken or cut off, or of a rare kind; save it again as JPEG or PNG, or copy it again")
+    if sorted(samples.shape[:2]) != sorted(header.size):  # the decoder turns TIFF pictures
+        raise ImageError(f"{what} that contradicts itself: {header.size} by its header, {samples.shape[:2]} when decoded")
     return samples
 
 
-def _closed_jpeg(data: bytes, name: str) -> bytes:
+def _closed_jpeg(data: bytes, header: Header, name: str) -> bytes:
     """A JPEG without its end marker, with one, if all pixels are there. Raises ImageError where some are missing.
 
     What follows the last pixel is not looked at, so the picture stays the same whatever is put there; a missing pixel takes it up.
@@ -173,7 +175,7 @@ def _closed_jpeg(data: bytes, name: str) -> bytes:
     data = data.rstrip(b"\0")  # a download's space that was never filled
     if data.endswith(b"\xff"):
         data += b"\0"  # as JPEG writes this byte, so that it begins no marker
-    header, what = Header(size=(0, 0), alpha=False), f"{name} is a JPEG picture that is cut off, or"
+    what = f"{name} is a JPEG picture that is cut off, or"
     plain, *others = (_decoded(data + more + b"\xff\xd9", header, what) for more in (b"", b"\xaa" * 4096, b"\x55" * 4096))
     if not all(np.array_equal(plain, other) for other in others):
         raise ImageError(f"{name} is a JPEG picture that is cut off: some of its pixels are missing; copy or download it again")

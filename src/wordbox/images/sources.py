@@ -36,8 +36,12 @@ class Source:
     The number counts the items of the call from 0.
     """
     _load: Callable[[], Picture] = field(repr=False)
-    path: Path | None = None
-    """The file it is read from, where there is one."""
+    _file: str | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file it is read from, where there is one."""
+        return None if self._file is None else Path(self._file)
 
     def read(self) -> Picture:
         """The picture. Raises SourceError where nothing is there, ImageError where it is no picture that can be read."""
@@ -135,8 +139,8 @@ class _Search:
             "a NumPy array or a Pillow image, or a flat list of them"
         )
 
-    def _keep(self, name: str, load: Callable[[], Picture], path: Path | None = None) -> bool:
-        self.items.append(Source(name, load, path))
+    def _keep(self, name: str, load: Callable[[], Picture], file: str | None = None) -> bool:
+        self.items.append(Source(name, load, file))
         return True
 
     def _add_text(self, text: str, *, inside: Path | None = None) -> bool:
@@ -173,23 +177,23 @@ class _Search:
             return self._add_found(written, *found)
         if not path.is_file():  # a pipe, as bash's <(...): it can be read once
             with path.open("rb") as stream:
-                return self._keep(name, partial(decode, read_stream(stream, name), name=name), path)
+                return self._keep(name, partial(decode, read_stream(stream, name), name=name), path_text)
         if path.suffix.lower() == ".txt" and (lines := _list_lines(path, name)) is not None:
             if inside:
                 raise SourceError(f"{inside} names another list, {name}; expected pictures, folders, patterns and addresses")
             return self._add_list(path, lines)
-        return self._keep(name, partial(read_file, path, name=name), path)
+        return self._keep(name, partial(_read_file, path_text, name), path_text)
 
     def _add_found(self, written: str, paths: list[str], skipped: list[str]) -> bool:
         shown = _shown(written)
         if not paths:
-            more = f"; {len(skipped)} files there are hidden or no pictures: {_few(skipped)}" if skipped else ""
+            more = f"; found {_skipped(skipped)}" if skipped else "; nothing is there"
             raise SourceError(f"no picture at {shown!r}{_resolved(written)}{more}")
         for path in paths:
-            self._keep(_shown(path), partial(read_file, Path(path), name=_shown(path)), Path(path))
+            name = _shown(path)
+            self._keep(name, partial(_read_file, path, name), path)
         if skipped:
-            files = "1 file that is" if len(skipped) == 1 else f"{len(skipped)} files that are"
-            self.notes.append(f"{shown}: skipped {files} hidden or no picture{'s' * (len(skipped) > 1)}: {_few(skipped)}")
+            self.notes.append(f"{shown}: skipped {_skipped(skipped)}")
         return False
 
     def _add_list(self, path: Path, lines: list[str]) -> bool:
@@ -206,6 +210,10 @@ class _Search:
         if self.piped is None:
             self.piped = read_stream(self.stdin or sys.stdin.buffer, "standard input (-)")
         return self.piped
+
+
+def _read_file(path_text: str, name: str) -> Picture:
+    return read_file(Path(path_text), name=name)
 
 
 def _read_address(address: str) -> Picture:
@@ -261,6 +269,7 @@ def _resolved(path_text: str) -> str:
     return f" ({_shown(whole)})" if whole != path_text else ""
 
 
-def _few(names: list[str], most: int = 5) -> str:
+def _skipped(names: list[str], most: int = 5) -> str:
+    what = "1 file that is hidden or no picture" if len(names) == 1 else f"{len(names)} files that are hidden or no pictures"
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(_shown(name) for name in names[:most]) + more
+    return f"{what}: {', '.join(_shown(name) for name in names[:most])}{more}"

@@ -90,5 +90,5 @@ def _directory(data: bytes, at: int, order: Order, big: bool) -> tuple[Tags, int
         if length > inline:
             where = int.from_bytes(data[where : where + inline], order)
         if values and where + length <= len(data):
-            tags[tag] = struct.unpack(form, data[where : where + length])
+            tags.setdefault(tag, struct.unpack(form, data[where : where + length]))  # of a tag given twice the decoder takes the first
     return tags, int.from_bytes(data[end : end + inline], order)

@@ -1,0 +1,194 @@
+"""The Detector's promises: the same answer always, whatever else is in the call."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import wordbox
+from wordbox.detection.detections import Detections
+from wordbox.errors import ImageError, InputError, SourceError, VocabularyError
+
+CONF = 0.05
+SIZE = 256  # of the canvas, so that hundreds of runs take seconds
+
+
+@pytest.fixture(scope="module")
+def pictures(photo):
+    """Pieces of a photo in many sizes and shapes, BGR."""
+    whole, rng = cv2.imread(str(photo)), np.random.default_rng(0)
+    height, width = whole.shape[:2]
+    pieces = []
+    for _ in range(24):
+        tall, wide = int(rng.integers(height // 3, height)), int(rng.integers(width // 3, width))
+        top, left = int(rng.integers(0, height - tall + 1)), int(rng.integers(0, width - wide + 1))
+        pieces.append(np.ascontiguousarray(whole[top : top + tall, left : left + wide]))
+    return pieces
+
+
+@pytest.fixture(scope="module")
+def alone(detector, pictures):
+    return [detector.detect(picture, conf=CONF, size=SIZE) for picture in pictures]
+
+
+def test_any_batch_order_and_mix_gives_the_answers_of_single_runs(detector, pictures, alone, assert_same):
+    rng, scale = np.random.default_rng(1), max(max(p.shape) for p in pictures) / SIZE
+    for _ in range(200):
+        chosen = rng.choice(len(pictures), size=int(rng.integers(1, 12)))
+        found = detector.detect([pictures[i] for i in chosen], conf=CONF, size=SIZE)
+        for i, result in zip(chosen, found, strict=True):
+            assert_same(result, alone[i], pixels=scale * 1e-3, conf=CONF)
+
+
+def test_something_is_found_to_compare(alone):
+    assert sum(map(len, alone)) > 50
+
+
+def test_eight_threads_at_once_give_the_answers_of_single_runs(detector, pictures, alone, assert_same):
+    scale = max(max(p.shape) for p in pictures) / SIZE
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda picture: detector.detect(picture, conf=CONF, size=SIZE), pictures * 2))
+    for result, single in zip(found, alone * 2, strict=True):
+        assert_same(result, single, pixels=scale * 1e-3, conf=CONF)
+
+
+def test_other_words_for_each_of_sixteen_pictures_equal_sixteen_single_runs(detector, pictures, assert_same):
+    names = list(detector.manifest.names)
+    lists = [names[i : i + 1 + 3 * i] for i in range(16)]
+    found = detector.detect(pictures[:16], words=lists, conf=CONF, size=SIZE)
+    for picture, words, result in zip(pictures[:16], lists, found, strict=True):
+        single = detector.detect(picture, words=words, conf=CONF, size=SIZE)
+        assert result.words == tuple(words)
+        assert_same(result, single, pixels=max(picture.shape) / SIZE * 1e-3, conf=CONF)
+
+
+def test_a_count_of_lists_that_is_not_the_count_of_pictures_is_refused(detector, pictures):
+    with pytest.raises(VocabularyError, match="2 lists of words for 3 pictures"):
+        detector.detect(pictures[:3], words=[["person"], ["horse"]])
+
+
+def test_one_picture_gives_one_answer_and_a_list_a_list(detector, photo, pictures):
+    assert isinstance(detector.detect(photo, words="horse"), Detections)
+    assert isinstance(detector.detect(str(photo), words="horse"), Detections)
+    assert isinstance(detector.detect(photo.read_bytes(), words="horse"), Detections)
+    assert [type(found) for found in detector.detect([photo], words="horse")] == [Detections]
+    assert len(detector.detect(photo.parent, words="horse")) == len(list(photo.parent.glob("*.jpg")))
+
+
+def test_every_way_of_giving_a_picture_gives_the_same_boxes(detector, photo, assert_same):
+    image = pytest.importorskip("PIL.Image")
+    bgr = cv2.imread(str(photo))
+    by_path = detector.detect(photo)
+    with image.open(photo) as opened:
+        others = detector.detect([photo.read_bytes(), bgr, opened])
+    others.append(detector.detect(bgr[:, :, ::-1], colour="rgb"))
+    for other in others:
+        # Pillow's JPEG decoder may round a pixel differently from OpenCV's.
+        assert_same(other, by_path, pixels=0.5, score=0.01, conf=detector.manifest.thresholds.conf)
+
+
+def test_a_broken_picture_in_a_list_is_an_entry_and_alone_an_error(detector, photo, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(photo.read_bytes()[:5000])
+    found = detector.detect([photo, broken, tmp_path / "missing.jpg", photo], words="horse")
+    assert [result.error is None for result in found] == [True, False, False, True]
+    assert isinstance(found[1].error, ImageError)
+    assert "broken.jpg" in str(found[1].error)
+    assert len(found[1]) == 0
+    with pytest.raises(ImageError, match=r"broken\.jpg"):
+        detector.detect(broken)
+    with pytest.raises(SourceError, match=r"missing\.jpg"):
+        detector.detect(tmp_path / "missing.jpg")
+
+
+def test_of_a_thousand_pictures_three_broken_ones_are_reported(detector, tmp_path):
+    small = np.full((48, 64, 3), 90, np.uint8)
+    data = cv2.imencode(".png", small)[1].tobytes()
+    for i in range(1000):
+        (tmp_path / f"{i}.png").write_bytes(data[: len(data) // 2] if i in (7, 500, 999) else data)
+    found = detector.detect(tmp_path, words="person", size=32)
+    assert [i for i, result in enumerate(found) if result.error is not None] == [7, 500, 999]
+    assert [Path(result.source).name for result in found] == [f"{i}.png" for i in range(1000)]
+
+
+def test_with_words_gives_another_detector_and_leaves_this_one(detector, photo):
+    before = detector.words
+    other = detector.with_words("horse, dog")
+    assert other.words == ("horse", "dog")
+    assert detector.words == before
+    assert other.detect(photo).words == ("horse", "dog")
+
+
+def test_a_word_given_twice_is_merged_and_said(detector, photo, caplog, assert_same):
+    with caplog.at_level(logging.WARNING, logger="wordbox"):
+        twice = detector.detect(photo, words=["Horse", "person", " horse "])
+    assert "stands twice" in caplog.text
+    assert twice.words == ("Horse", "person")
+    once = detector.detect(photo, words=["Horse", "person"])
+    assert_same(twice, once)
+
+
+def test_synonyms_are_merged_by_their_best_score(detector, photo):
+    apart = detector.detect(photo, words=["horse", "dog"], conf=CONF, iou=1.0, max_candidates=50_000, max_detections=50_000)
+    merged = detector.detect(photo, words={"animal": ["horse", "dog"]}, conf=CONF, iou=1.0, max_candidates=50_000, max_detections=50_000)
+    best: dict[tuple[float, ...], float] = {}
+    for found in apart:
+        best[found.box] = max(best.get(found.box, 0.0), found.score)
+    assert {found.box: found.score for found in merged} == pytest.approx(best)
+    assert len(merged) < len(apart)
+
+
+def test_the_cap_on_candidates_is_said(detector, photo):
+    found = detector.detect(photo, conf=0.0, max_candidates=100)
+    assert any("cap of 100 candidates was reached" in note for note in found.notes)
+    assert not detector.detect(photo, max_candidates=5000).notes
+
+
+def test_at_most_max_detections_are_kept(detector, photo):
+    many, few = detector.detect(photo, conf=0.01), detector.detect(photo, conf=0.01, max_detections=3)
+    assert len(few) == 3 < len(many)
+    np.testing.assert_array_equal(few.boxes, many.boxes[:3])
+
+
+def test_boxes_are_inside_the_upright_picture(detector, pictures):
+    for found, picture in zip(detector.detect(pictures, conf=0.001), pictures, strict=True):
+        height, width = picture.shape[:2]
+        assert found.image_size == (height, width)
+        assert (found.boxes >= 0).all()
+        assert (found.boxes <= [width, height, width, height]).all()
+        assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"conf": 1.5}, "conf"),
+        ({"iou": -1}, "iou"),
+        ({"size": 0}, "size"),
+        ({"max_detections": 0}, "max_detections"),
+        ({"conf": float("nan")}, "conf"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_name(detector, photo, wrong, named):
+    with pytest.raises(InputError, match=named):
+        detector.detect(photo, **wrong)
+
+
+def test_no_words_at_all_are_refused_before_the_engine_runs(detector, photo):
+    with pytest.raises(VocabularyError, match="found no words"):
+        detector.detect(photo, words=[])
+
+
+def test_a_stream_holds_the_answers_of_detect_and_reads_as_it_goes(detector, pictures, assert_same):
+    stream = detector.stream(pictures[:10], conf=CONF, size=SIZE)
+    first = next(stream)
+    assert_same(first, detector.detect(pictures[0], conf=CONF, size=SIZE), pixels=0.01, conf=CONF)
+    assert len(list(stream)) == 9
+
+
+def test_the_packaged_model_is_what_load_gives(detector):
+    assert wordbox.load("wordbox-nano").words == detector.words
+    assert len(detector.words) == 80
