@@ -27,7 +27,9 @@ def assert_found(found, wanted, tolerance):
 @pytest.mark.parametrize("fixed", [None, (640, 640), (320, 320)])
 def test_mixed_sizes_in_one_call_each_get_their_own_boxes(patches, fixed):
     shapes = [(640, 360), (213, 500), (333, 333), (900, 120)]
-    pictures = [scene(w, h, (RED, (w // 8, h // 4, w // 2, h // 2)), (BLUE, (5 * w // 8, h // 2, 7 * w // 8, 3 * h // 4))) for w, h in shapes]
+    pictures = [
+        scene(w, h, (RED, (w // 8, h // 4, w // 2, h // 2)), (BLUE, (5 * w // 8, h // 2, 7 * w // 8, 3 * h // 4))) for w, h in shapes
+    ]
     for found, (w, h) in zip(patches(fixed or 640).detect(pictures), shapes, strict=True):
         assert found.image_size == (h, w)
         wanted = {"red": (w // 8, h // 4, w // 2, h // 2), "blue": (5 * w // 8, h // 2, 7 * w // 8, 3 * h // 4)}

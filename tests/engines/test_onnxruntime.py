@@ -31,7 +31,6 @@ def quota(tmp_path, monkeypatch):
         ("9900000 100000\n", 8),  # a quota above the affinity
         ("100000", 8),  # not of the known form
         ("", 8),
-        ("1 0", 8),
         ("much more", 8),
     ],
 )

@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 from wordbox.geometry.frames import Placement
 
 SIZES = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
+CANVASES = st.tuples(st.integers(1, 1300), st.integers(1, 1300))
+BORDERS = st.tuples(st.integers(0, 99), st.integers(0, 99))
 
 
 @st.composite
 def placements(draw):
-    image, resized, offset = draw(SIZES), draw(st.tuples(st.integers(1, 1300), st.integers(1, 1300))), draw(st.tuples(st.integers(0, 99), st.integers(0, 99)))
-    beside = draw(st.tuples(st.integers(0, 99), st.integers(0, 99)))
+    image, resized, offset, beside = draw(SIZES), draw(CANVASES), draw(BORDERS), draw(BORDERS)
     canvas = (resized[0] + offset[0] + beside[0], resized[1] + offset[1] + beside[1])
     return Placement(image=image, resized=resized, offset=offset, canvas=canvas)
 

@@ -9,9 +9,10 @@ from wordbox.geometry.suppress import suppress
 def reference(boxes, labels, iou, limit):
     """One box after another against all that stay, by the definition of intersection over union."""
     kept = []
-    for i, (a, label) in enumerate(zip(boxes.astype(float), labels, strict=True)):
+    boxes, labels = boxes.tolist(), labels.tolist()
+    for i, (a, label) in enumerate(zip(boxes, labels, strict=True)):
         for j in kept:
-            b = boxes[j].astype(float)
+            b = boxes[j]
             common = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
             union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
             if labels[j] == label and union > 0 and common / union > iou:

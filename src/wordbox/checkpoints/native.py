@@ -26,11 +26,15 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest]:
                     f"{path}: a safetensors file without a manifest (its metadata holds {sorted(metadata) or 'nothing'}); "
                     f"expected the key {manifest.KEY!r}, as Wordbox writes it"
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}, found  # noqa: SIM118 (no mapping)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file (looked for {path.resolve()})") from error
-    except (SafetensorError, OSError, struct.error, TypeError) as error:
+    except (SafetensorError, OSError, struct.error, TypeError, AttributeError) as error:  # the last: a number type that NumPy lacks
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); copy or download it anew") from error
+    odd = [f"{name} {array.dtype}" for name, array in arrays.items() if array.dtype.isbuiltin != 1]  # other packages teach NumPy more
+    if odd:
+        raise WeightsError(f"{path}: found {', '.join(odd)}, expected numbers of a type that NumPy has; store them as float32")
+    return arrays, found
 
 
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Manifest) -> None:

@@ -1,6 +1,7 @@
 """The command `wordbox`: one file a command, and one place where errors become a line and an exit code."""
 
 import logging
+import os
 import sys
 
 import typer
@@ -23,6 +24,7 @@ app.command("info")(info.info)
 
 def main() -> None:
     """Run the command line. Exit codes: 0 all well, 1 some sources failed and the others are done, 2 nothing could be done."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # broken pictures are reported by us, in one line
     logging.basicConfig(format="wordbox: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         app()

@@ -124,7 +124,7 @@ def _entries(words: Words) -> Iterator[tuple[str, list[str]]]:
                 if not group:
                     raise VocabularyError(f"the label {label!r} has no phrases, expected at least one; give {{{label!r}: {label!r}}}")
                 yield _clean(label), [_clean(phrase) for phrase in group]
-        case Iterable():
+        case Iterable() if not isinstance(words, bytes | bytearray):
             yield from ((word, [word]) for word in map(_clean, words))
         case _:
             raise VocabularyError(f"found words of type {type(words).__name__}, expected a string, a list, a mapping or a path")

@@ -1,0 +1,153 @@
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from wordbox.checkpoints import native
+from wordbox.errors import WeightsError
+from wordbox.manifest import KEY, Manifest, Preprocessing
+from wordbox.specs import NanoSpec
+
+FACTS = Manifest(name="tiny", names=("person", "猫"), open=True, preprocessing=Preprocessing(size=64), spec=NanoSpec())
+ARRAYS = {
+    "backbone.stem.weight": np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float32),
+    "head.scale.0": np.array(0.5, np.float32),
+    "half": np.arange(7).astype(np.float16),
+    "counts": np.arange(-3, 3),
+    "table": np.arange(12, dtype=np.int8).reshape(3, 4),
+    "none": np.zeros((0, 4), np.float32),
+    "shown": np.array([True, False]),
+}
+
+
+@pytest.fixture
+def whole(tmp_path):
+    native.write(tmp_path / "whole.safetensors", ARRAYS, FACTS)
+    return (tmp_path / "whole.safetensors").read_bytes()
+
+
+def refusal(path):
+    with pytest.raises(WeightsError) as caught:
+        native.read(path)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def header(content):
+    return json.loads(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+
+
+def with_header(content, changed):
+    body = content[8 + struct.unpack("<Q", content[:8])[0] :]
+    text = (changed if isinstance(changed, str) else json.dumps(changed)).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def test_arrays_and_manifest_come_back_to_the_bit(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    native.write(path, ARRAYS, FACTS)
+    arrays, facts = native.read(path)
+    assert facts == FACTS
+    assert set(arrays) == set(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert arrays[name].dtype == array.dtype
+        assert arrays[name].shape == array.shape
+        assert arrays[name].tobytes() == array.tobytes()
+
+
+def test_equal_contents_give_equal_bytes(tmp_path, whole):
+    turned = {name: ARRAYS[name].copy(order="F") for name in reversed(ARRAYS)}
+    native.write(tmp_path / "again.safetensors", turned, FACTS)
+    assert (tmp_path / "again.safetensors").read_bytes() == whole
+    arrays, facts = native.read(tmp_path / "again.safetensors")
+    native.write(tmp_path / "third.safetensors", arrays, facts)
+    assert (tmp_path / "third.safetensors").read_bytes() == whole
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_truncated_file_is_refused(tmp_path, whole, tenth):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(whole[: len(whole) * tenth // 10])
+    refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"garbage " * 50, b"PK\x03\x04" + bytes(200), b"\xff" * 64, struct.pack("<Q", 2) + b"[]", struct.pack("<Q", 2**62) + b"{}"],
+    ids=["text", "zip", "ones", "list", "endless"],
+)
+def test_what_is_no_safetensors_is_refused(tmp_path, content):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    refusal(path)
+
+
+def test_a_lying_header_is_refused(tmp_path, whole):
+    path = tmp_path / "lies.safetensors"
+    stem = header(whole)["backbone.stem.weight"]
+    lies = [
+        {**stem, "shape": [8, 3, 3, 4]},
+        {**stem, "shape": [2**62, 4]},
+        {**stem, "dtype": "F64"},
+        {**stem, "dtype": "F99"},
+        {**stem, "data_offsets": [0, 10**12]},
+        {**stem, "data_offsets": [stem["data_offsets"][1], stem["data_offsets"][0]]},
+        {"dtype": "F32"},
+        None,
+    ]
+    for lie in lies:
+        path.write_bytes(with_header(whole, header(whole) | {"backbone.stem.weight": lie}))
+        refusal(path)
+    path.write_bytes(with_header(whole, "[" * 100_000))
+    refusal(path)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "F8_E5M2"])
+def test_a_number_type_that_numpy_lacks_is_refused(tmp_path, dtype):
+    path = tmp_path / "odd.safetensors"
+    size = 2 if dtype == "BF16" else 1
+    described = {"__metadata__": FACTS.to_metadata(), "x": {"dtype": dtype, "shape": [4], "data_offsets": [0, 4 * size]}}
+    text = json.dumps(described).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4 * size))
+    refusal(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_a_file_without_a_manifest_is_refused(tmp_path, metadata):
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(save(ARRAYS, metadata=metadata))
+    assert "without a manifest" in refusal(path)
+
+
+def test_a_manifest_of_another_version_is_refused(tmp_path):
+    path = tmp_path / "newer.safetensors"
+    path.write_bytes(save(ARRAYS, metadata={KEY: json.dumps(json.loads(FACTS.to_json()) | {"version": 2})}))
+    assert "version 2" in refusal(path)
+
+
+def test_what_is_not_there_is_named_as_written_and_as_resolved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(tmp_path.resolve() / "away.safetensors") in refusal(Path("away.safetensors"))
+    refusal(tmp_path)  # a folder
+
+
+@given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
+@settings(max_examples=200, deadline=None)
+def test_a_damaged_header_ends_in_our_error_or_in_arrays(tmp_path_factory, place, byte):
+    path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
+    native.write(path, ARRAYS, FACTS)
+    content = bytearray(path.read_bytes())
+    content[int(place * (8 + struct.unpack("<Q", content[:8])[0]))] = byte
+    path.write_bytes(content)
+    try:
+        native.read(path)
+        said = path.name
+    except WeightsError as error:
+        said = str(error)
+    assert path.name in said
