@@ -1,0 +1,77 @@
+"""Loading: the packaged model, files of ours, partners by checksum, and what is refused."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import wordbox
+from wordbox import api
+from wordbox.checkpoints import native
+from wordbox.errors import EngineError, InputError, WeightsError
+from wordbox.graphs import nano
+
+MODELS = Path(wordbox.__file__).parent / "models"
+PACKAGED = MODELS / "wordbox-nano.safetensors"
+
+
+def test_a_copy_of_the_model_elsewhere_finds_its_encoder_in_the_package(tmp_path, photo, detector, assert_same):
+    copy = shutil.copy(PACKAGED, tmp_path / "mine.safetensors")
+    assert_same(wordbox.load(copy).detect(photo), detector.detect(photo))
+
+
+def test_the_graph_as_a_file_is_the_model(tmp_path, photo, detector, assert_same):
+    arrays, manifest = native.read(PACKAGED)
+    onnx.save(nano.draw(manifest.spec, arrays, manifest.to_metadata(), "nano"), tmp_path / "nano.onnx")
+    other = wordbox.load(tmp_path / "nano.onnx")
+    assert other.manifest == detector.manifest
+    assert_same(other.detect(photo, words="horse, red bus"), detector.detect(photo, words="horse, red bus"))
+
+
+def test_an_encoder_with_another_checksum_is_refused(tmp_path):
+    arrays, manifest = native.read(PACKAGED)
+    wrong = replace(manifest, encoder=replace(manifest.encoder, sha256="0" * 64))
+    native.write(tmp_path / "wrong.safetensors", arrays, wrong)
+    with pytest.raises(WeightsError, match=manifest.encoder.name):
+        wordbox.load(tmp_path / "wrong.safetensors")
+
+
+def test_arrays_that_do_not_fit_are_listed_at_once(tmp_path):
+    arrays, manifest = native.read(PACKAGED)
+    del arrays["backbone.stem.bias"]
+    arrays["head.stem.0.weight"] = np.zeros((1, 2, 3), np.float32)
+    arrays["telepathy"] = np.zeros(1, np.float32)
+    native.write(tmp_path / "broken.safetensors", arrays, manifest)
+    with pytest.raises(WeightsError, match=r"(?s)broken\.safetensors.*missing backbone\.stem\.bias.*head\.stem\.0\.weight.*unexpected telepathy"):
+        wordbox.load(tmp_path / "broken.safetensors")
+
+
+@pytest.mark.parametrize("name", ["yolo99", "nowhere.safetensors", "nowhere.onnx", "model.pt"])
+def test_what_is_no_model_is_named(name):
+    with pytest.raises(WeightsError, match=name):
+        wordbox.load(name)
+
+
+def test_devices_are_checked():
+    with pytest.raises(InputError, match="telepathy"):
+        wordbox.load(device="telepathy")
+    with pytest.raises(EngineError, match="CUDAExecutionProvider"):
+        wordbox.load(device="cuda")
+
+
+def test_without_synonyms_everything_is_left_to_meaning(photo):
+    with_list, without = wordbox.load(), wordbox.load(synonyms=False)
+    assert with_list.detect(photo, words="horse").scores == pytest.approx(without.detect(photo, words="horse").scores, abs=1e-4)
+    assert wordbox.load().detect(photo, words="man").scores != pytest.approx(without.detect(photo, words="man").scores, abs=1e-3)
+
+
+def test_describe_counts_what_the_specification_counts():
+    facts = api.describe()
+    closed = 3_786_068 - 3 * 80 * 129  # NanoDet-G (spec nano.md, section 2) without its class rows
+    assert facts["parameters"] == closed + 3 * 256 * 129
+    assert facts["size"] == [512, 512]
+    # 4.18 GFLOP at 416 x 416 grow with the canvas; the rest are words.
+    assert facts["flops"] == pytest.approx(4.18e9 * (512 / 416) ** 2, rel=0.05)
