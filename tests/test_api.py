@@ -45,7 +45,9 @@ def test_arrays_that_do_not_fit_are_listed_at_once(tmp_path):
     arrays["head.stem.0.weight"] = np.zeros((1, 2, 3), np.float32)
     arrays["telepathy"] = np.zeros(1, np.float32)
     native.write(tmp_path / "broken.safetensors", arrays, manifest)
-    with pytest.raises(WeightsError, match=r"(?s)broken\.safetensors.*missing backbone\.stem\.bias.*head\.stem\.0\.weight.*unexpected telepathy"):
+    with pytest.raises(
+        WeightsError, match=r"(?s)broken\.safetensors.*missing backbone\.stem\.bias.*head\.stem\.0\.weight.*unexpected telepathy"
+    ):
         wordbox.load(tmp_path / "broken.safetensors")
 
 

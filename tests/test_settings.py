@@ -18,7 +18,17 @@ def test_every_knob_has_its_sentence(kind):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"conf": -0.1}, {"conf": 2}, {"iou": 1.1}, {"iou": float("nan")}, {"size": 0}, {"size": 1.5}, {"max_detections": -1}, {"max_candidates": 0}]
+    "wrong",
+    [
+        {"conf": -0.1},
+        {"conf": 2},
+        {"iou": 1.1},
+        {"iou": float("nan")},
+        {"size": 0},
+        {"size": 1.5},
+        {"max_detections": -1},
+        {"max_candidates": 0},
+    ],
 )
 def test_what_makes_no_sense_is_refused_by_name(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -87,7 +87,7 @@ def describe(source: str | Path | None = None) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "parameters": count.parameters(graph),
-        "flops": count.flops(graph, shapes),
+        "flops": count.flops(graph, shapes) or "not known",
         "size": [height, width],
         "open": manifest.open,
         "words": list(manifest.names),

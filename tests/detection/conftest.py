@@ -13,10 +13,8 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white
 class PatchEngine:
     """Implements the Engine protocol in NumPy: the tight box of every colour, scored by how much of the box has it."""
 
-    outputs: dict[str, TensorInfo] = {}
-    metadata: dict[str, str] = {}
-
     def __init__(self, batch: int | None = None) -> None:
+        self.outputs, self.metadata = {}, {}
         self.inputs = {"images": TensorInfo(np.dtype(np.uint8), (batch, None, None, 3))}
 
     def run(self, feeds):

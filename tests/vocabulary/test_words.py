@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wordbox.errors import VocabularyError
-from wordbox.vocabulary.words import Vocabulary, embed, read_words
+from wordbox.vocabulary.words import Vocabulary, embed, read_words, word_key
 
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=","), min_size=1).map(str.strip).filter(bool)
 
@@ -180,3 +180,11 @@ def test_words_that_the_encoder_does_not_know_are_named_and_masked(said):
     assert embedded.known.tolist() == [False, True, False]
     assert embedded.vectors.shape == (3, 4)
     assert "knows nothing of 'собака', '猫'" in said()
+
+
+@given(st.text(), st.sampled_from(["", " ", "\n", "\t  "]))
+def test_spaces_and_case_do_not_tell_words_apart(word, space):
+    assert word_key(f"{space}{word}{space}") == word_key(word)
+    assert word_key("Traffic  Light ") == word_key("traffic light")
+    assert word_key("traffic_light") != word_key("traffic light")
+    assert word_key("STRASSE") == word_key("Straße")

@@ -37,8 +37,3 @@ class Dataset:
     """One a picture, in the order that decides between equal scores."""
     notes: tuple[str, ...] = ()
     """What was odd in the labels and how it was read, a line each."""
-
-
-def name_key(name: str) -> str:
-    """What two names of one class have in common: case and spaces do not count."""
-    return " ".join(name.split()).casefold()

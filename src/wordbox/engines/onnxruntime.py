@@ -43,6 +43,8 @@ class OnnxRuntimeEngine:
             self._session = onnxruntime.InferenceSession(graph, options, providers=providers, enable_fallback=0)
         except Exception as error:  # the runtime's exceptions share no narrower parent
             raise EngineError(f"{where}: ONNX Runtime {onnxruntime.__version__} refuses this graph: {_first_line(error)}") from error
+        if self._session.get_providers()[0] != providers[0]:
+            raise EngineError(f"{where}: {providers[0]} could not start, so {device!r} cannot be used; docs/gpu.md says what it needs")
         self._inputs = {i.name: _info(i.type, i.shape) for i in self._session.get_inputs()}
         self._outputs = {o.name: _info(o.type, o.shape) for o in self._session.get_outputs()}
 

@@ -9,12 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from wordbox.data.records import Dataset, Record, name_key
+from wordbox.data.records import Dataset, Record
 from wordbox.detection.detections import Detections
 from wordbox.errors import DatasetError
 from wordbox.evaluation.coco import MAX_DETECTIONS, figures, scorer_module
 from wordbox.evaluation.report import Failure, Report
 from wordbox.settings import EvaluateSettings
+from wordbox.vocabulary.words import word_key
 
 SHOWN = 20
 """How many names or notes are written out before the rest is only counted; the report itself lists all names."""
@@ -96,8 +97,8 @@ def evaluate(
 
 def _matched(names: Sequence[str], words: Sequence[str]) -> dict[str, int]:
     """The position of its class for each word that has one."""
-    position = {name_key(name): label for label, name in enumerate(names)}
-    return {word: position[name_key(word)] for word in words if name_key(word) in position}
+    position = {word_key(name): label for label, name in enumerate(names)}
+    return {word: position[word_key(word)] for word in words if word_key(word) in position}
 
 
 def _found(

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 import onnx
 from onnx import shape_inference
 
+_LAYERS = ("Conv", "Gemm", "MatMul")
+
 
 def parameters(model: onnx.ModelProto) -> int:
-    """Numbers in the weights and biases of `model`, norms folded in."""
-    weights = [initializer for initializer in model.graph.initializer if initializer.name.endswith((".weight", ".bias"))]
-    return sum(math.prod(weight.dims) for weight in weights)
+    """Numbers in the weights and biases of the layers of `model`, norms folded in."""
+    layers = {name for node in model.graph.node if node.op_type in _LAYERS for name in node.input}
+    stored = [one for one in model.graph.initializer if one.name in layers and not one.name.startswith("constant")]
+    return sum(math.prod(one.dims) for one in stored)
 
 
-def flops(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> int:
+def flops(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> int | None:
     """Twice the multiply-adds of the convolutions and matrix products in one run with inputs of `shapes`.
 
-    What follows the shortlist, whose length is known at run time only, does not count.
+    What follows the shortlist, whose length is known at run time only, does not count. None where the graph does not tell its shapes.
     """
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
@@ -28,9 +31,11 @@ def flops(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> int:
     known |= {initializer.name: tuple(initializer.dims) for initializer in inferred.initializer}
     total = 0
     for node in inferred.node:
+        if node.op_type in _LAYERS and not known.keys() >= {node.input[0], node.input[1], node.output[0]}:
+            return None
         if node.op_type == "Conv":
             total += math.prod(known[node.output[0]]) * math.prod(known[node.input[1]][1:])
-        elif node.op_type == "MatMul":
+        elif node.op_type in ("MatMul", "Gemm"):
             total += math.prod(known[node.output[0]]) * known[node.input[0]][-1]
     return 2 * total
 

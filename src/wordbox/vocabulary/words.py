@@ -31,7 +31,7 @@ class Vocabulary:
         """Read `words`."""
         merged: dict[str, tuple[str, list[str]]] = {}
         for label, phrases in _entries(words):
-            key = " ".join(label.casefold().split())
+            key = word_key(label)
             if key in merged:
                 logger.warning("the word %r stands twice (as %r and %r); it is looked for once", key, merged[key][0], label)
             known = merged.setdefault(key, (label, []))[1]
@@ -104,6 +104,11 @@ def read_words(path: Path) -> Vocabulary:
     if not words:
         raise VocabularyError(f"{path}: found no words, expected one a line; looked at {path.resolve()}")
     return Vocabulary(words)
+
+
+def word_key(word: str) -> str:
+    """What two spellings of one word have in common: case and spaces do not count."""
+    return " ".join(word.casefold().split())
 
 
 def _entries(words: Words) -> Iterator[tuple[str, list[str]]]:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from wordbox.data.pictures import find_pictures, place
-from wordbox.data.records import Dataset, Record, name_key
+from wordbox.data.records import Dataset, Record
 from wordbox.errors import DatasetError
+from wordbox.vocabulary.words import word_key
 
 Key = int | float | str
 Entry = dict[str, Any]
@@ -93,7 +94,7 @@ def _classes(entries: list[Entry], path: Path) -> tuple[tuple[str, ...], dict[Ke
             raise DatasetError(f"{place(path)}: category {_short(key)} has no name; expected a text under name")
         if name.encode("utf-8", "replace").decode() != name:
             raise DatasetError(f"{place(path)}: category {_short(key)} has a name that is no valid text: {_short(name)}; correct it")
-        label = position_of.setdefault(name_key(name), len(names))
+        label = position_of.setdefault(word_key(name), len(names))
         if label_of.setdefault(key, label) != label:
             earlier = names[label_of[key]]
             raise DatasetError(
