@@ -32,7 +32,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def photo() -> Path:
     """The photo that ships with the documentation."""
-    return ROOT / "docs" / "horses.jpg"
+    return ROOT / "docs" / "coffee.jpg"
 
 
 @pytest.fixture(scope="session")

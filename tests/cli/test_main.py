@@ -21,7 +21,7 @@ def wordbox(*arguments, stdin=None, cwd=None):
 @pytest.fixture(scope="module")
 def answer(photo):
     """The command that everybody types first."""
-    done = wordbox("detect", photo, "--words", "person, horse", "--json", "-")
+    done = wordbox("detect", photo, "--words", "coffee cup, table", "--json", "-")
     assert done.returncode == 0, done.stderr.decode()
     return done
 
@@ -31,22 +31,22 @@ def test_json_is_alone_on_standard_output(answer, photo):
     assert list(found) == ["images", "failed"]
     (image,) = found["images"]
     assert list(image) == ["source", "width", "height", "detections"]
-    assert (image["source"], image["width"], image["height"]) == (str(photo), 640, 508)
-    assert {d["label"] for d in image["detections"]} == {"person", "horse"}
+    assert (image["source"], image["width"], image["height"]) == (str(photo), 600, 400)
+    assert {d["label"] for d in image["detections"]} == {"coffee cup", "table"}
     assert all(list(d) == ["label", "score", "box"] and len(d["box"]) == 4 for d in image["detections"])
     assert answer.stderr == b""
 
 
 def test_the_table_names_what_was_found_and_the_time(photo):
-    done = wordbox("detect", photo, "--words", "person, horse")
+    done = wordbox("detect", photo, "--words", "coffee cup, table")
     text = done.stdout.decode()
     assert done.returncode == 0
-    assert "horse" in text
+    assert "coffee cup" in text
     assert "to detect" in text
 
 
 def test_standard_input_files_and_pictures_agree(answer, photo, tmp_path):
-    arguments = ("--words", "person, horse", "--json", tmp_path / "all.json", "--csv", tmp_path / "all.csv", "--save", tmp_path / "drawn")
+    arguments = ("--words", "coffee cup, table", "--json", tmp_path / "all.json", "--csv", tmp_path / "all.csv", "--save", tmp_path / "drawn")
     done = wordbox("detect", "-", *arguments, stdin=photo.read_bytes())
     assert done.returncode == 0, done.stderr.decode()
     expected = json.loads(answer.stdout)["images"][0]["detections"]
@@ -61,15 +61,15 @@ def test_pictures_of_one_name_do_not_overwrite_each_other_nor_a_source(photo, tm
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "img.jpg").write_bytes(photo.read_bytes())
-    done = wordbox("detect", tmp_path / "a" / "img.jpg", tmp_path / "b" / "img.jpg", "--words", "horse", "--save", tmp_path / "a")
+    done = wordbox("detect", tmp_path / "a" / "img.jpg", tmp_path / "b" / "img.jpg", "--words", "cup", "--save", tmp_path / "a")
     assert done.returncode == 0, done.stderr.decode()
     assert (tmp_path / "a" / "img.jpg").read_bytes() == photo.read_bytes()
-    assert len(list((tmp_path / "a").iterdir())) == 3
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["img-2.jpg", "img-3.jpg", "img.jpg"]
 
 
 def test_some_failed_is_exit_code_1_and_the_others_are_done(photo, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    done = wordbox("detect", tmp_path / "broken.png", photo, "--words", "horse", "--json", "-")
+    done = wordbox("detect", tmp_path / "broken.png", photo, "--words", "cup", "--json", "-")
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert len(found["images"]) == 1
@@ -121,22 +121,22 @@ def test_info_tells_size_cost_licence_and_origin():
 
 
 def test_evaluate_scores_labels_that_lie_beside_the_pictures(photo, tmp_path):
-    found = json.loads(wordbox("detect", photo, "--words", "horse", "--json", "-").stdout)["images"][0]
-    (tmp_path / "horses.jpg").write_bytes(photo.read_bytes())
+    found = json.loads(wordbox("detect", photo, "--words", "cup", "--json", "-").stdout)["images"][0]
+    (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     boxes = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in (d["box"] for d in found["detections"])]
     labels = {
-        "images": [{"id": "a", "file_name": "horses.jpg", "width": found["width"], "height": found["height"]}],
-        "categories": [{"id": 7, "name": "horse"}],
+        "images": [{"id": "a", "file_name": "photo.jpg", "width": found["width"], "height": found["height"]}],
+        "categories": [{"id": 7, "name": "cup"}],
         "annotations": [{"id": i, "image_id": "a", "category_id": 7, "bbox": box} for i, box in enumerate(boxes)],
     }
     path = Path(tmp_path / "labels.json")
     path.write_text(json.dumps(labels), encoding="utf-8")
-    done = wordbox("evaluate", path, "--words", "horse", "--json", "-")
+    done = wordbox("evaluate", path, "--words", "cup", "--json", "-")
     assert done.returncode == 0, done.stderr.decode()
     report = json.loads(done.stdout)
     assert report["AP"] == pytest.approx(1.0)
-    assert report["per_class"]["horse"]["AP"] == pytest.approx(1.0)
-    table = wordbox("evaluate", path, "--words", "horse").stdout.decode()
+    assert report["per_class"]["cup"]["AP"] == pytest.approx(1.0)
+    table = wordbox("evaluate", path, "--words", "cup").stdout.decode()
     assert "AP50 1.0000" in table
 
 

@@ -44,13 +44,13 @@ def detect(
         from wordbox.api import load
         from wordbox.images.sources import find
 
-        pictures = find(sources)
+        pictures = find(sources[0] if len(sources) == 1 else sources)
         for note in pictures.notes:
             say(note)
         detector = load(weights, synonyms=synonyms, device=device)
         loaded = time.perf_counter()
         results: list[Detections] = []
-        taken: set[Path] = set()
+        taken = {source.path.resolve() for source in pictures.items if source.path is not None}
         with progress_bar("Detecting", len(pictures.items)) as progress:
             for source, found in zip(pictures.items, detector.run(pictures.items, words, settings), strict=True):
                 _report(found)
@@ -65,7 +65,7 @@ def detect(
     if json is not None:
         failed = [{"source": found.source, "error": str(found.error)} for found in results if found.error is not None]
         write_json(json, {"images": [found.to_dict() for found in good], "failed": failed})
-    if json != "-":
+    if json != "-" and good:
         _print_found(good)
         many = f", {1000 * spent / len(results):.0f} ms a picture" if len(results) > 1 else ""
         print(
@@ -87,15 +87,15 @@ def _report(found: "Detections") -> None:
 
 
 def _save(source: "Source", result: "Detections", folder: Path, taken: set[Path]) -> None:
-    """Draw and write one picture under a name that no other picture of this run has, and that is no source."""
+    """Draw and write one picture under a name that is not `taken`: by another picture of this run, or by a source."""
     from wordbox.detection.draw import encode
 
     name = Path(source.file_name)
     suffix = name.suffix if name.suffix.lower() in (".jpg", ".jpeg") else ".png"
     path, count = folder / f"{name.stem}{suffix}", 2
-    while path in taken or (source.path is not None and path.resolve() == source.path.resolve()):
+    while path.resolve() in taken:
         path, count = folder / f"{name.stem}-{count}{suffix}", count + 1
-    taken.add(path)
+    taken.add(path.resolve())
     write_file(path, encode(result.plot(), suffix))
 
 
