@@ -24,5 +24,15 @@ def info(
         write_json(json, facts)
     if json != "-":
         for name, value in facts.items():
-            text = ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else str(value)
-            print(f"{name + ':':<15}{text}")
+            print(f"{name + ':':<12}{_text(value)}")
+
+
+def _text(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case list():
+            return ", ".join(map(str, value))
+    return str(value)
