@@ -30,6 +30,12 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
 def photo() -> Path:
     """The photo that ships with the documentation."""
     return ROOT / "docs" / "coffee.jpg"

@@ -51,13 +51,6 @@ def test_letters_of_every_script_stay_readable():
     assert "猫" in NANO.to_json()
 
 
-def test_another_vocabulary_leaves_the_rest():
-    other = NANO.with_names(("tree",))
-    assert other.names == ("tree",)
-    assert replace(other, names=NANO.names) == NANO
-    assert NANO.names[0] == "person"
-
-
 def test_a_file_without_a_manifest_has_none():
     assert from_metadata({}, "file") is None
     assert from_metadata({"format": "pt"}, "file") is None

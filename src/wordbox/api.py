@@ -69,7 +69,7 @@ def describe(source: str | Path | None = None) -> dict[str, Any]:
     """What a model file says about itself, and what its graph costs at its own size and with its own names.
 
     Keys: name, parameters, flops (twice the multiply-adds of convolutions and matrix products, norms folded), size, words,
-    open, licence, origin. Raises WeightsError.
+    open, licence, origin; None where the file does not tell. Raises WeightsError.
     """
     from wordbox.graphs import count
 
@@ -87,16 +87,18 @@ def describe(source: str | Path | None = None) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "parameters": count.parameters(graph),
-        "flops": count.flops(graph, shapes) or "not known",
+        "flops": count.flops(graph, shapes),
         "size": [height, width],
         "open": manifest.open,
         "words": list(manifest.names),
-        "licence": manifest.licence or "not stated",
-        "origin": manifest.origin or "not stated",
+        "licence": manifest.licence or None,
+        "origin": manifest.origin or None,
     }
 
 
 def _path(source: str | Path | None) -> Path:
+    if source == "":
+        raise WeightsError(f"found an empty name of a model, expected a file, or nothing for {PACKAGED!r}")
     return _MODELS / f"{PACKAGED}.safetensors" if source in (None, PACKAGED) else Path(str(source))
 
 
@@ -110,14 +112,35 @@ def _graph(path: Path) -> "tuple[onnx.ModelProto, Manifest]":
             arrays, manifest = native.read(path)
             if manifest.spec is None:
                 raise WeightsError(f"{path}: its manifest names no network, so its arrays cannot be used; make the file anew")
-            return nano.draw(manifest.spec, arrays, manifest.to_metadata(), str(path)), manifest
+            graph = nano.draw(manifest.spec, arrays, manifest.to_metadata(), str(path))
         case ".onnx":
             graph = foreign.read(path)
             found = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(path))
-            return foreign.adopt(graph, str(path)) if found is None else (graph, found)
-    raise WeightsError(
-        f"{path}: no model of that kind is known; expected a .safetensors or .onnx file, or {PACKAGED!r} (looked for {path.resolve()})"
-    )
+            graph, manifest = foreign.adopt(graph, str(path)) if found is None else (graph, found)
+        case _:
+            raise WeightsError(
+                f"{path}: no model of that kind is known; expected a .safetensors or .onnx file, or {PACKAGED!r} "
+                f"(looked for {path.resolve()})"
+            )
+    _check(graph, manifest, path)
+    return graph, manifest
+
+
+def _check(graph: "onnx.ModelProto", manifest: Manifest, path: Path) -> None:
+    """Raise WeightsError where a graph is not what its manifest says."""
+    from wordbox.graphs import ending
+
+    taken, given = {value.name for value in graph.graph.input}, {value.name for value in graph.graph.output}
+    wanted = ending.INPUTS | ending.WORD_INPUTS if manifest.open else ending.INPUTS
+    if (taken, given) != (wanted, ending.OUTPUTS):
+        kind = "open" if manifest.open else "of fixed classes"
+        raise WeightsError(
+            f"{path}: its manifest calls it {kind}, but the graph takes {sorted(taken)} and gives {sorted(given)}; "
+            f"expected {sorted(wanted)} and {sorted(ending.OUTPUTS)}"
+        )
+    if not manifest.names or (manifest.open and manifest.encoder is None):
+        lacks = "names" if not manifest.names else "the text encoder of its words"
+        raise WeightsError(f"{path}: its manifest lacks {lacks}; make the file anew")
 
 
 def _encoder(partner: Partner, model: Path, *, synonyms: bool) -> TextEncoder:

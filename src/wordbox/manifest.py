@@ -5,7 +5,7 @@ Whoever opens a file reads it; nothing is guessed from a file's name.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -99,10 +99,6 @@ class Manifest:
     def to_metadata(self) -> dict[str, str]:
         """Metadata of a file that carries this manifest."""
         return {KEY: self.to_json()}
-
-    def with_names(self, names: tuple[str, ...]) -> "Manifest":
-        """The same, with another vocabulary."""
-        return replace(self, names=names)
 
 
 def from_metadata(metadata: Mapping[str, str], where: str) -> Manifest | None:

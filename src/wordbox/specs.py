@@ -7,6 +7,7 @@ from typing import Any
 
 from wordbox.errors import WeightsError
 
+_DEEPEST = 100
 _LARGEST = 65536
 
 
@@ -51,6 +52,8 @@ class NanoSpec:
     """Epsilon of the head's BatchNorm."""
 
     def __post_init__(self) -> None:
+        if len(self.stages) > _DEEPEST or any(stage.blocks > _DEEPEST for stage in self.stages):
+            raise ValueError(f"found more than {_DEEPEST} stages, or blocks in one")
         stages = [number for stage in self.stages for number in (stage.width, stage.blocks, stage.stride)]
         for number in (self.stem, *stages, self.neck, *self.strides, self.bins, self.embedding):
             if type(number) is not int or not 1 <= number <= _LARGEST:

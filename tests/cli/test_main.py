@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,16 @@ def test_the_table_names_what_was_found_and_the_time(photo):
 
 
 def test_standard_input_files_and_pictures_agree(answer, photo, tmp_path):
-    arguments = ("--words", "coffee cup, table", "--json", tmp_path / "all.json", "--csv", tmp_path / "all.csv", "--save", tmp_path / "drawn")
+    arguments = (
+        "--words",
+        "coffee cup, table",
+        "--json",
+        tmp_path / "all.json",
+        "--csv",
+        tmp_path / "all.csv",
+        "--save",
+        tmp_path / "drawn",
+    )
     done = wordbox("detect", "-", *arguments, stdin=photo.read_bytes())
     assert done.returncode == 0, done.stderr.decode()
     expected = json.loads(answer.stdout)["images"][0]["detections"]
@@ -158,3 +168,58 @@ def test_another_tools_export_runs_and_takes_no_words(photo, tmp_path):
     refused = wordbox("detect", photo, "--weights", tmp_path / "other.onnx", "--words", "unicorn")
     assert refused.returncode == 2
     assert b"fixed classes" in refused.stderr
+
+
+def test_chatter_of_c_libraries_never_reaches_the_answer(photo):
+    code = (
+        "import ctypes; libc = ctypes.CDLL(None); libc.printf(b'chatter'); from wordbox.cli.main import main; libc.printf(b'more'); main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code, "info", "--json", "-"]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=120)
+    assert json.loads(done.stdout)["name"] == "wordbox-nano"
+    assert b"chatter" in done.stderr
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_other_and_no_answer(photo, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "in" / name).write_bytes(photo.read_bytes())
+    (tmp_path / "out" / "a.jpg").mkdir(parents=True)
+    done = wordbox("detect", tmp_path / "in", "--words", "cup", "--save", tmp_path / "out", "--json", tmp_path / "all.json")
+    assert done.returncode == 1
+    assert b"a.jpg cannot be written" in done.stderr
+    assert (tmp_path / "out" / "b.jpg").is_file()
+    assert len(json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))["images"]) == 2
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_an_answer_never_overwrites_a_picture(photo, tmp_path, option):
+    copy = tmp_path / "photo.jpg"
+    copy.write_bytes(photo.read_bytes())
+    done = wordbox("detect", copy, "--words", "cup", option, copy)
+    assert done.returncode == 2
+    assert copy.read_bytes() == photo.read_bytes()
+
+
+def test_the_version_and_the_module_run():
+    done = subprocess.run([sys.executable, "-m", "wordbox", "--version"], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == f"wordbox {__import__('wordbox').__version__}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("more", [[], ["--json", "-"]])
+def test_a_full_disk_behind_standard_output_is_one_line(photo, more):
+    command = [sys.executable, "-m", "wordbox", "detect", str(photo), "--words", "cup", *more]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("wordbox: error: the answer cannot be written")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_words_in_any_script_reach_a_terminal_of_few_letters(photo):
+    command = [sys.executable, "-m", "wordbox", "detect", str(photo), "--words", "cup 自行车", "--conf", "0.01"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp1252"}, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"cup" in done.stdout

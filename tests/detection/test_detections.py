@@ -110,5 +110,8 @@ def test_without_a_picture_plot_says_so_and_jupyter_gets_none():
     found = Detections.failed("x.jpg", SourceError("x.jpg is not there"))
     assert found._repr_png_() is None
     assert "x.jpg is not there" in repr(found)
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(SourceError, match=r"x\.jpg is not there"):
         found.plot()
+    assert found.to_dict()["error"] == "x.jpg is not there"
+    with pytest.raises(InputError, match="no picture"):
+        Detections(found.boxes, found.scores, found.labels, ()).plot()

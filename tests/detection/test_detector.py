@@ -1,6 +1,8 @@
 """The Detector's promises: the same answer always, whatever else is in the call."""
 
 import logging
+import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -192,3 +194,59 @@ def test_a_stream_holds_the_answers_of_detect_and_reads_as_it_goes(detector, pic
 def test_the_packaged_model_is_what_load_gives(detector):
     assert wordbox.load("wordbox-nano").words == detector.words
     assert len(detector.words) == 80
+
+
+def test_none_among_the_lists_is_the_detectors_own_words(detector, photo):
+    own = detector.with_words("table")
+    first, second = own.detect([photo, photo], words=[None, ["cup"]])
+    assert (first.words, second.words) == (("table",), ("cup",))
+    assert {d.label for d in first} == {"table"}
+    assert {d.label for d in second} == {"cup"}
+
+
+def test_words_that_are_no_text_are_named(detector, photo):
+    with pytest.raises(VocabularyError, match="found 1 of type int"):
+        detector.detect(photo, words=[1, 2])
+
+
+def test_what_is_cut_by_max_detections_is_said(detector, photo):
+    cut = detector.detect(photo, conf=0.01, max_detections=3)
+    assert any("the best 3 boxes were kept" in note for note in cut.notes)
+    assert not any("boxes were kept" in note for note in detector.detect(photo).notes)
+
+
+def test_numbers_of_numpy_are_numbers(detector, photo, assert_same):
+    given = {"conf": np.float32(0.25), "size": np.int64(256), "max_detections": np.int32(50)}
+    assert_same(detector.detect(photo, **given), detector.detect(photo, conf=0.25, size=256, max_detections=50))
+
+
+def test_detections_travel_between_processes(detector, photo, assert_same):
+    found = detector.detect(photo, words="cup")
+    there_and_back = pickle.loads(pickle.dumps(found))
+    assert_same(there_and_back, found)
+    np.testing.assert_array_equal(there_and_back.plot(), found.plot())
+
+
+def test_memory_stays_flat_over_many_pictures(patches, tmp_path):
+    picture = cv2.imencode(".png", np.full((600, 800, 3), 90, np.uint8))[1].tobytes()
+    for i in range(300):
+        (tmp_path / f"{i}.png").write_bytes(picture)
+    tracemalloc.start()
+    try:
+        peaks = []
+        for i, _ in enumerate(patches(64).stream(tmp_path)):
+            if i in (99, 299):
+                peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 200_000  # NumPy's memory is traced: one picture more would be 1,440,000
+
+
+def test_skipped_files_are_said_by_detect_and_by_stream(detector, photo, tmp_path, caplog):
+    (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
+    (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
+    for call in (detector.detect, lambda folder: list(detector.stream(folder))):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="wordbox"):
+            assert len(call(tmp_path)) == 1
+        assert "notes.txt" in caplog.text

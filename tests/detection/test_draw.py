@@ -33,3 +33,11 @@ def test_labels_have_colours_of_their_own_and_no_boxes_change_nothing():
 def test_a_kind_of_file_that_cannot_be_written_is_named():
     with pytest.raises(InputError, match=r"\.xyz"):
         encode(np.zeros((4, 4, 3), np.uint8), ".xyz")
+
+
+def test_captions_make_room_for_each_other():
+    image, box = np.zeros((300, 400, 3), np.uint8), [100, 100, 300, 250]
+    both = draw_boxes(image, np.array([box, box], np.float32), np.array([0, 1]), ["first", "second"])
+    first, second = ((both == colour).all(axis=2) for colour in ((213, 94, 0), (0, 114, 178)))
+    assert first[87:100, 100:130].mean() > 0.4  # the better box has its caption where it belongs
+    assert second[100:].sum() > 200  # the other one, whose frame is covered, has it inside

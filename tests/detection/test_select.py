@@ -47,3 +47,10 @@ def test_boxes_come_back_to_the_picture_and_padding_holds_no_find():
 def test_nothing_in_nothing_out():
     boxes, scores, labels = select(shortlist([]), 0, None, SAME, 0.5, 10)
     assert (boxes.shape, scores.shape, labels.shape) == ((0, 4), (0,), (0,))
+
+
+def test_what_lies_in_the_padding_takes_no_places():
+    placement = Placement(image=(50, 100), resized=(50, 100), offset=(25, 0), canvas=(100, 100))
+    rows = [([0, 0, 100, 20], 0.9, 0), ([10, 30, 20, 40], 0.8, 0)]
+    boxes, _, _ = select(shortlist(rows), 0, None, placement, 0.5, 1)
+    assert boxes.tolist() == [[10, 5, 20, 15]]

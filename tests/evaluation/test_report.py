@@ -30,8 +30,8 @@ def test_json_has_the_nine_figures_at_the_top() -> None:
 def test_table_has_all_first_and_the_best_next() -> None:
     assert REPORT.table() == [
         ("class", "boxes", "AP", "AP50"),
-        ("all", "8", "25.0", "25.0"),
-        ("blue", "5", "40.0", "56.8"),
-        ("red", "3", "10.0", "20.0"),
+        ("all", "8", "0.250", "0.250"),
+        ("blue", "5", "0.400", "0.568"),
+        ("red", "3", "0.100", "0.200"),
         ("green", "0", "-", "-"),
     ]

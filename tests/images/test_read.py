@@ -215,7 +215,7 @@ def test_a_colour_that_stands_for_transparent() -> None:
 def test_of_many_frames_the_first_is_taken_and_said(form: str) -> None:
     steps = [Image.fromarray(np.roll(marked(), 16 * i, axis=1)) for i in range(3)]
     picture = read_alike(encoded(steps[0], form, save_all=True, append_images=steps[1:]), marked(), FORMS[form])
-    assert picture.notes == ("only the first of its 3 frames was taken",)
+    assert picture.notes == ("only one of its 3 frames was taken",)
 
 
 def test_two_views_of_a_camera_count_once() -> None:

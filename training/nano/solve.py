@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 from wordbox.vocabulary.encoders import TextEncoder
 
-ADJECTIVES = (
-    "red blue big small old new white black wooden young dirty shiny brown pink orange grey round long short tall heavy light clean pretty"
-).split()
+ADJECTIVES = ("red", "blue", "big", "small", "old", "new", "white", "black", "wooden", "young", "dirty", "shiny")
 
-NAME_WEIGHT, ADJECTIVE_WEIGHT, SYNONYM_WEIGHT = 10.0, 0.3, 0.3
+NAME_WEIGHT, ADJECTIVE_WEIGHT, SYNONYM_WEIGHT = 30.0, 0.3, 0.3
 RIDGE = 0.03
 
 Arrays = dict[str, NDArray[np.float32]]

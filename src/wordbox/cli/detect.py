@@ -4,14 +4,16 @@ import csv as tables
 import io
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wordbox.cli.options import Device, Json, Synonyms, Weights, WordList, with_settings
-from wordbox.cli.output import clean_stdout, print_table, progress_bar, say, write_file, write_json
+from wordbox.cli.output import check_target, json_writer, print_table, progress_bar, say, write_file
+from wordbox.errors import WordboxError
 from wordbox.settings import DetectSettings
 
 if TYPE_CHECKING:
@@ -40,40 +42,46 @@ def detect(
     wordbox detect photo.jpg --words 'person, red bus' --save found
     """
     begun = time.perf_counter()
-    with clean_stdout(json):
-        from wordbox.api import load
-        from wordbox.images.sources import find
+    write = json_writer(json)
+    from wordbox.api import load
+    from wordbox.images.sources import find
 
-        pictures = find(sources[0] if len(sources) == 1 else sources)
-        for note in pictures.notes:
-            say(note)
-        detector = load(weights, synonyms=synonyms, device=device)
-        loaded = time.perf_counter()
-        results: list[Detections] = []
-        taken = {source.path.resolve() for source in pictures.items if source.path is not None}
-        with progress_bar("Detecting", len(pictures.items)) as progress:
-            for source, found in zip(pictures.items, detector.run(pictures.items, words, settings), strict=True):
-                _report(found)
-                if save is not None and found.error is None:
-                    _save(source, found, save, taken)
-                results.append(found)
-                progress(len(results))
-        spent = time.perf_counter() - loaded
-    good = [found for found in results if found.error is None]
+    pictures = find(sources[0] if len(sources) == 1 else sources)
+    for note in pictures.notes:
+        say(note)
+    taken = {source.path.resolve() for source in pictures.items if source.path is not None}
+    for target in (csv, None if json in (None, "-") else Path(str(json)), save and save / "any.png"):
+        if target is not None:
+            check_target(target, taken)
+            taken.add(target.resolve())
+    detector = load(weights, synonyms=synonyms, device=device)
+    loaded = time.perf_counter()
+    results: list[Detections] = []
+    drawn = Drawings(save, taken)
+    with progress_bar("Detecting", len(pictures.items)) as progress:
+        found = detector.run(pictures.items, words, settings, keep=save is not None)
+        for source, result in zip(pictures.items, found, strict=True):
+            _report(result)
+            if result.error is None:
+                drawn.add(source, result)
+            results.append(replace(result, picture=None))
+            progress(len(results))
+    spent = time.perf_counter() - loaded
+    good = [result for result in results if result.error is None]
     if csv is not None:
         write_file(csv, _csv(good))
-    if json is not None:
-        failed = [{"source": found.source, "error": str(found.error)} for found in results if found.error is not None]
-        write_json(json, {"images": [found.to_dict() for found in good], "failed": failed})
+    failed = [{"source": result.source, "error": str(result.error)} for result in results if result.error is not None]
+    write({"images": [result.to_dict() for result in good], "failed": failed})
     if json != "-" and good:
         _print_found(good)
         many = f", {1000 * spent / len(results):.0f} ms a picture" if len(results) > 1 else ""
-        print(
-            f"{sum(map(len, good))} found in {len(good)} of {len(results)} pictures; "
-            f"{loaded - begun:.2f} s to load, {spent:.2f} s to detect{many}"
-        )
-    if len(good) < len(results):
-        say(f"{len(results) - len(good)} of {len(results)} pictures could not be read")
+        count = "1 picture" if len(good) == 1 else f"{len(good)} pictures"
+        print(f"{sum(map(len, good))} found in {count}; {loaded - begun:.2f} s to load, {spent:.2f} s to detect{many}")
+    if drawn.count and json != "-":
+        print(f"{drawn.count} drawn into {save}")
+    if failed:
+        say(f"{len(failed)} of {len(results)} pictures could not be read")
+    if failed or drawn.failed:
         raise typer.Exit(1 if good else 2)
 
 
@@ -86,17 +94,37 @@ def _report(found: "Detections") -> None:
         say(f"{found.source}: {note}")
 
 
-def _save(source: "Source", result: "Detections", folder: Path, taken: set[Path]) -> None:
-    """Draw and write one picture under a name that is not `taken`: by another picture of this run, or by a source."""
-    from wordbox.detection.draw import encode
+class Drawings:
+    """Draws pictures into a folder, each under a name that no other picture of this run and no source has."""
 
-    name = Path(source.file_name)
-    suffix = name.suffix if name.suffix.lower() in (".jpg", ".jpeg") else ".png"
-    path, count = folder / f"{name.stem}{suffix}", 2
-    while path.resolve() in taken:
-        path, count = folder / f"{name.stem}-{count}{suffix}", count + 1
-    taken.add(path.resolve())
-    write_file(path, encode(result.plot(), suffix))
+    def __init__(self, folder: Path | None, taken: Iterable[Path]) -> None:
+        """Draw into `folder`, or nothing where it is None, and keep off the paths in `taken`."""
+        self._folder = folder
+        # file systems that take IMG.jpg and img.jpg for one file are common
+        self._taken = {str(path).casefold() for path in taken}
+        self.count = 0
+        """How many were written."""
+        self.failed = 0
+        """How many could not be drawn or written."""
+
+    def add(self, source: "Source", result: "Detections") -> None:
+        """Draw one; what goes wrong is said, and the others go on."""
+        from wordbox.detection.draw import encode
+
+        if self._folder is None:
+            return
+        name = Path("stdin" if source.name == "-" else source.file_name)
+        suffix = name.suffix if name.suffix.lower() in (".jpg", ".jpeg") else ".png"
+        path, count = self._folder / f"{name.stem}{suffix}", 2
+        while str(path.resolve()).casefold() in self._taken:
+            path, count = self._folder / f"{name.stem}-{count}{suffix}", count + 1
+        self._taken.add(str(path.resolve()).casefold())
+        try:
+            write_file(path, encode(result.plot(), suffix))
+            self.count += 1
+        except WordboxError as error:
+            self.failed += 1
+            say(str(error))
 
 
 def _csv(found: Sequence["Detections"]) -> bytes:
@@ -106,7 +134,7 @@ def _csv(found: Sequence["Detections"]) -> bytes:
     for result in found:
         for row in result.to_dict()["detections"]:
             writer.writerow([result.source, row["label"], row["score"], *row["box"]])
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _print_found(found: Sequence["Detections"]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from wordbox.cli.options import Device, Json, Synonyms, Weights, WordList, with_settings
-from wordbox.cli.output import clean_stdout, print_table, progress_bar, say, write_json
+from wordbox.cli.output import json_writer, print_table, progress_bar, say
 from wordbox.settings import EvaluateSettings
 
 
@@ -25,17 +25,16 @@ def evaluate(
 
     wordbox evaluate instances.json --words 'person, dog'
     """
-    with clean_stdout(json):
-        from wordbox import api
+    write = json_writer(json)
+    from wordbox import api
 
-        detector = api.load(weights, synonyms=synonyms, device=device)
-        dataset = api.read_dataset(data)
-        with progress_bar("Evaluating", len(dataset.records)) as progress:
-            report = api.evaluate(detector, dataset, words=words, settings=settings, progress=progress)
+    detector = api.load(weights, synonyms=synonyms, device=device)
+    dataset = api.read_dataset(data)
+    with progress_bar("Evaluating", len(dataset.records)) as progress:
+        report = api.evaluate(detector, dataset, words=words, settings=settings, progress=progress)
     for note in report.notes:
         say(note)
-    if json is not None:
-        write_json(json, report.to_dict())
+    write(report.to_dict())
     if json != "-":
         header, *rows = report.table()
         print_table(header, rows)

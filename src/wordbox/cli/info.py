@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from wordbox.cli.options import Json
-from wordbox.cli.output import clean_stdout, write_json
+from wordbox.cli.output import json_writer
 
 
 def info(
@@ -16,12 +16,11 @@ def info(
     json: Json = None,
 ) -> None:
     """Show a model: its size, its cost, its words, its licence and where its weights come from."""
-    with clean_stdout(json):
-        from wordbox.api import describe
+    write = json_writer(json)
+    from wordbox.api import describe
 
-        facts = describe(weights)
-    if json is not None:
-        write_json(json, facts)
+    facts = describe(weights)
+    write(facts)
     if json != "-":
         for name, value in facts.items():
             print(f"{name + ':':<12}{_text(value)}")
@@ -29,6 +28,8 @@ def info(
 
 def _text(value: object) -> str:
     match value:
+        case None:
+            return "not stated"
         case bool():
             return "yes" if value else "no"
         case int():

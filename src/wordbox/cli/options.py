@@ -32,7 +32,7 @@ def with_settings(kind: type[Any]) -> Callable[[Command], Command]:
     made = []
     for field in fields(kind):
         value, sentence = get_args(hints[field.name])
-        option: Any = Annotated.__class_getitem__((value, typer.Option(f"--{field.name.replace('_', '-')}", help=sentence)))  # type: ignore[attr-defined]
+        option: Any = Annotated[value, typer.Option(f"--{field.name.replace('_', '-')}", help=sentence)]
         made.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=option))
 
     def decorate(command: Command) -> Command:

@@ -3,39 +3,50 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from wordbox.errors import InputError
 
+SHOWN = 200
+"""Rows of a table that are printed; more help nobody, and files hold them all."""
 
-@contextmanager
-def clean_stdout(json_path: str | None) -> Iterator[None]:
-    """Under `--json -`, send what C libraries write to standard output to standard error until the answer is ready."""
-    if json_path != "-":
-        yield
-        return
+
+def json_writer(target: str | None) -> Callable[[dict[str, Any]], None]:
+    """Writes an answer as one JSON value to the file `target`, to standard output where it is "-", or nowhere where it is None.
+
+    Under "-" standard output is the answer's alone from now on: what else the process or its C libraries write there, even at its
+    very end, goes to standard error.
+    """
+    if target is None:
+        return lambda answer: None
+    if target != "-":
+        return lambda answer: write_file(Path(target), _json(answer, indent=1))
     sys.stdout.flush()
-    kept = os.dup(1)
+    kept = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+
+    def write(answer: dict[str, Any]) -> None:
+        with kept:
+            kept.write(_json(answer, indent=None))
+
+    return write
 
 
-def write_json(json_path: str, answer: dict[str, Any]) -> None:
-    """Write `answer` as one JSON value to a file, or to standard output where the path is "-"."""
-    text = json.dumps(answer, ensure_ascii=False, allow_nan=False, indent=None if json_path == "-" else 1)
-    if json_path == "-":
-        sys.stdout.buffer.write(text.encode() + b"\n")
-        sys.stdout.flush()
-    else:
-        write_file(Path(json_path), text.encode() + b"\n")
+def check_target(path: Path, sources: Container[Path]) -> None:
+    """Raise InputError where `path` is one of the `sources` or lies in what is no folder, before an hour of work goes into it."""
+    if path.resolve() in sources:
+        raise InputError(f"{path} is one of the pictures to look at, or named twice; choose another place for the answer")
+    above = next(folder for folder in path.resolve().parents if folder.exists())
+    if path.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{path} cannot be written ({path.resolve()}); choose another place")
+
+
+def _json(answer: dict[str, Any], indent: int | None) -> bytes:
+    # a file's name may hold bytes that are no text: they become escapes
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False, indent=indent).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -58,12 +69,15 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int 
     from rich.table import Table
     from rich.text import Text
 
+    every = list(rows)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for i, name in enumerate(header):
         table.add_column(name, justify="left" if i < left else "right", overflow="fold")
-    for row in rows:
+    for row in every[:SHOWN]:
         table.add_row(*map(Text, row))  # plain text: words of users may hold square brackets
     Console().print(table)
+    if len(every) > SHOWN:
+        print(f"... and {len(every) - SHOWN} more rows")
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wordbox.detection.draw import draw_boxes, encode_png
+from wordbox.detection.draw import draw_boxes, encode
 from wordbox.errors import InputError, WordboxError, extra_module
+from wordbox.geometry.boxes import xyxy_to_xywh
 
 if TYPE_CHECKING:
     import pandas
@@ -99,26 +100,32 @@ class Detections:
         return f"Detections({len(self)}{where}: {found}{more})"
 
     def plot(self) -> NDArray[np.uint8]:
-        """The picture with its boxes and labels drawn, RGB uint8 (H, W, 3). Raises InputError where there is no picture."""
+        """The picture with its boxes and labels drawn, RGB uint8 (H, W, 3).
+
+        A file or address is read again, and an array is the caller's own: draw before it changes. Raises the `error` of a picture that
+        could not be read, InputError where no picture is kept.
+        """
+        if self.error is not None:
+            raise self.error
         if self.picture is None:
             raise InputError(f"no picture is kept with these detections of {self.source or 'an unknown source'}, so nothing can be drawn")
         return draw_boxes(self.picture(), self.boxes, self.labels, [f"{d.label} {d.score:.2f}" for d in self])
 
     def _repr_png_(self) -> bytes | None:
         """The drawn picture, as Jupyter shows it."""
-        return None if self.picture is None else encode_png(self.plot())
+        return None if self.picture is None else encode(self.plot(), ".png")
 
     def to_dict(self) -> dict[str, Any]:
-        """The form of the command line's JSON: source, width, height and a list of detections, in thousandths of a pixel."""
+        """The form of the command line's JSON: source, width, height and detections, in thousandths of a pixel; `error` if there is one."""
         height, width = self.image_size
         found = [{"label": d.label, "score": round(d.score, 6), "box": [round(side, 3) for side in d.box]} for d in self]
-        return {"source": self.source, "width": width, "height": height, "detections": found}
+        failed = {} if self.error is None else {"error": str(self.error)}
+        return {"source": self.source, "width": width, "height": height, "detections": found, **failed}
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """COCO's result list: bbox is left, top, width, height; category_id is the label's position, or its entry in `category_ids`."""
         ids = range(len(self.words)) if category_ids is None else category_ids
-        sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        rows = np.concatenate([self.boxes[:, :2], sides], axis=1).tolist()
+        rows = xyxy_to_xywh(self.boxes).tolist()
         return [
             {"image_id": image_id, "category_id": ids[label], "bbox": row, "score": score}
             for row, score, label in zip(rows, self.scores.tolist(), self.labels.tolist(), strict=True)

@@ -1,10 +1,12 @@
 """The Detector: pictures and words in, Detections out."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
-from typing import Any, Literal, TypeGuard, cast
+from pathlib import Path
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,8 @@ from wordbox.engines.base import Array, Engine
 from wordbox.errors import InputError, VocabularyError, WordboxError
 from wordbox.geometry.frames import Placement
 from wordbox.images.letterbox import letterbox, place
-from wordbox.images.sources import ImageInput, Source, find
+from wordbox.images.pixels import Colour
+from wordbox.images.sources import ImageInput, Source, Sources, find
 from wordbox.manifest import Manifest
 from wordbox.settings import DetectSettings
 from wordbox.vocabulary.encoders import TextEncoder
@@ -27,16 +30,22 @@ BATCH = 8
 """Pictures read ahead and, where their canvases are alike, run together."""
 
 Images = ImageInput | Sequence[ImageInput]
-Colour = Literal["bgr", "rgb"]
+
+
+_LISTS = (list, tuple, Mapping, Path, Vocabulary)
+_Task = tuple[Source, EmbeddedVocabulary | None]
 
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """A picture made ready for the network."""
+    """A picture made ready for the network, and what its Detections will say of it."""
 
     pixels: NDArray[np.uint8]
     placement: Placement
+    vocabulary: EmbeddedVocabulary | None
+    source: str
     notes: tuple[str, ...]
+    picture: Callable[[], NDArray[np.uint8]]
 
 
 class Detector:
@@ -78,8 +87,8 @@ class Detector:
         conf: float | None = None,
         iou: float | None = None,
         size: int | None = None,
-        max_detections: int = 300,
-        max_candidates: int = 1000,
+        max_detections: int = DetectSettings.max_detections,
+        max_candidates: int = DetectSettings.max_candidates,
         colour: Colour = "bgr",
     ) -> Detections | list[Detections]:
         """What is in `images`: one picture gives Detections; a list, folder or pattern gives a list in the same order.
@@ -91,9 +100,7 @@ class Detector:
         `conf`, `iou` and `size` are the model's own where None. Boxes are xyxy float32 in pixels of the upright picture.
         Raises InputError (SourceError, ImageError, VocabularyError) or EngineError.
         """
-        sources = find(images, colour=colour)
-        for note in sources.notes:
-            logger.warning("%s", note)
+        sources = _found(images, colour)
         settings = DetectSettings(conf=conf, iou=iou, size=size, max_detections=max_detections, max_candidates=max_candidates)
         found = list(self.run(sources.items, words, settings))
         if not sources.single:
@@ -110,46 +117,57 @@ class Detector:
         conf: float | None = None,
         iou: float | None = None,
         size: int | None = None,
-        max_detections: int = 300,
-        max_candidates: int = 1000,
+        max_detections: int = DetectSettings.max_detections,
+        max_candidates: int = DetectSettings.max_candidates,
         colour: Colour = "bgr",
     ) -> Iterator[Detections]:
         """The same as `detect` on a list, one Detections at a time, holding a few pictures in memory however many there are."""
         settings = DetectSettings(conf=conf, iou=iou, size=size, max_detections=max_detections, max_candidates=max_candidates)
-        return self.run(find(images, colour=colour).items, words, settings)
+        return self.run(_found(images, colour).items, words, settings)
 
-    def run(self, sources: Sequence[Source], words: Words | Sequence[Words] | None, settings: DetectSettings) -> Iterator[Detections]:
-        """Detections of `sources` in order, `BATCH` pictures read ahead. What is wrong with the settings is said at once."""
-        size = self._size(settings.size)
+    def run(
+        self, sources: Sequence[Source], words: Words | Sequence[Words] | None, settings: DetectSettings, *, keep: bool = False
+    ) -> Iterator[Detections]:
+        """Detections of `sources` in order, `BATCH` pictures read ahead. What is wrong with the settings is said at once.
+
+        With `keep` each holds its pixels for drawing; otherwise its source is read again for that.
+        """
+        self._size(settings.size)
+        own = self.manifest.thresholds
+        settings = replace(
+            settings,
+            conf=own.conf if settings.conf is None else settings.conf,
+            iou=own.iou if settings.iou is None else settings.iou,
+        )
         pending = zip(sources, self._vocabularies(words, len(sources)), strict=True)
         batches = iter(lambda: list(islice(pending, BATCH)), [])
-        return (found for batch in batches for found in self._run_batch(batch, size, settings))
+        return (found for batch in batches for found in self._run_batch(batch, settings, keep))
 
-    def _run_batch(
-        self, batch: Sequence[tuple[Source, EmbeddedVocabulary | None]], size: int | tuple[int, int], settings: DetectSettings
-    ) -> list[Detections]:
+    def _run_batch(self, batch: Sequence[_Task], settings: DetectSettings, keep: bool) -> list[Detections]:
         """Read a few pictures, run those with equal canvases together, and put the answers in order."""
         found: dict[int, Detections] = {}
         groups: dict[tuple[int, int], list[tuple[int, _Canvas]]] = {}
-        for position, (source, _) in enumerate(batch):
+        for position, task in enumerate(batch):
             try:
-                canvas = self._canvas(source, size)
+                canvas = self._canvas(task, settings, keep)
                 groups.setdefault(canvas.placement.canvas, []).append((position, canvas))
             except WordboxError as error:
-                found[position] = Detections.failed(source.name, error)
+                found[position] = Detections.failed(task[0].name, error)
         most = self._engine.inputs["images"].shape[0] or BATCH
         for group in groups.values():
             for start in range(0, len(group), most):
                 part = group[start : start + most]
-                answers = self._run_group([(canvas, batch[i][1]) for i, canvas in part], [batch[i][0] for i, _ in part], settings)
+                answers = self._run_group([canvas for _, canvas in part], settings)
                 found.update(zip((i for i, _ in part), answers, strict=True))
         return [found[position] for position in range(len(batch))]
 
-    def _canvas(self, source: Source, size: int | tuple[int, int]) -> _Canvas:
+    def _canvas(self, task: _Task, settings: DetectSettings, keep: bool) -> _Canvas:
+        source, vocabulary = task
         wanted, picture = self.manifest.preprocessing, source.read()
         height, width = picture.pixels.shape[:2]
-        placement = place((height, width), size, wanted.stride)
-        return _Canvas(letterbox(picture.pixels, placement, wanted.padding), placement, picture.notes)
+        placement = place((height, width), self._size(settings.size), wanted.stride)
+        kept = partial(_given, picture.pixels) if keep else partial(_read_again, source)
+        return _Canvas(letterbox(picture.pixels, placement, wanted.padding), placement, vocabulary, source.name, picture.notes, kept)
 
     def _size(self, size: int | None) -> int | tuple[int, int]:
         own = self.manifest.preprocessing.size
@@ -159,57 +177,36 @@ class Detector:
             raise InputError(f"{self.manifest.name} sees pictures at {own[1]} x {own[0]} only, found size {size}; leave the size out")
         return size
 
-    def _run_group(
-        self, group: Sequence[tuple[_Canvas, EmbeddedVocabulary | None]], sources: Sequence[Source], settings: DetectSettings
-    ) -> list[Detections]:
+    def _run_group(self, group: Sequence[_Canvas], settings: DetectSettings) -> list[Detections]:
         """One run of the engine over canvases of one shape."""
-        conf = self.manifest.thresholds.conf if settings.conf is None else settings.conf
-        iou = self.manifest.thresholds.iou if settings.iou is None else settings.iou
+        batch = self._engine.inputs["images"].shape[0] or len(group)
+        full = [*group, *[group[-1]] * (batch - len(group))]  # a graph of fixed batch sees the last canvas again
         feeds: dict[str, Array] = {
-            "images": np.stack([canvas.pixels for canvas, _ in group]),
-            "conf": np.array(conf, np.float32),
+            "images": np.stack([canvas.pixels for canvas in full]),
+            "conf": np.array(settings.conf, np.float32),
             "max_candidates": np.array([settings.max_candidates], np.int64),
         }
-        vocabularies = [vocabulary for _, vocabulary in group if vocabulary is not None]
+        vocabularies = [canvas.vocabulary for canvas in full if canvas.vocabulary is not None]
         if vocabularies:
             feeds |= _padded(vocabularies)
-        fixed = self._engine.inputs["images"].shape[0]
-        if fixed is not None and fixed > len(group):  # a graph of fixed batch sees the last canvas again
-            feeds["images"] = np.concatenate([feeds["images"], np.repeat(feeds["images"][-1:], fixed - len(group), axis=0)])
         shortlist = self._engine.run(feeds)
-        return [
-            self._detections(shortlist, row, canvas, vocabulary, source, iou, settings)
-            for row, ((canvas, vocabulary), source) in enumerate(zip(group, sources, strict=True))
-        ]
+        return [self._detections(shortlist, row, canvas, settings) for row, canvas in enumerate(group)]
 
-    def _detections(
-        self,
-        shortlist: Mapping[str, Array],
-        row: int,
-        canvas: _Canvas,
-        vocabulary: EmbeddedVocabulary | None,
-        source: Source,
-        iou: float,
-        settings: DetectSettings,
-    ) -> Detections:
+    def _detections(self, shortlist: Mapping[str, Array], row: int, canvas: _Canvas, settings: DetectSettings) -> Detections:
+        vocabulary, notes = canvas.vocabulary, canvas.notes
         owners = vocabulary.owners if vocabulary is not None and vocabulary.has_synonyms else None
-        boxes, scores, labels = select(shortlist, row, owners, canvas.placement, iou, settings.max_detections)
-        notes = canvas.notes
+        most = settings.max_detections
+        boxes, scores, labels = select(shortlist, row, owners, canvas.placement, settings.iou or 0.0, most + 1)
+        if len(boxes) > most:
+            notes += (f"the best {most} boxes were kept, and there are more; raise max_detections or conf to lose none",)
         if int(shortlist["count"][row]) == settings.max_candidates:
             notes += (
-                f"the cap of {settings.max_candidates} candidates was reached ({int(shortlist['rows_passed'][row])} places passed the "
-                "threshold); raise conf or max_candidates to lose none",
+                f"the cap of {settings.max_candidates} candidates was reached, the words of {int(shortlist['rows_passed'][row])} places "
+                "passed the threshold; raise max_candidates or conf to lose none",
             )
         words = self.manifest.names if vocabulary is None else vocabulary.labels
         return Detections(
-            boxes,
-            scores,
-            labels,
-            words,
-            canvas.placement.image,
-            source.name,
-            notes=notes,
-            picture=lambda: source.read().pixels,
+            boxes[:most], scores[:most], labels[:most], words, canvas.placement.image, canvas.source, notes=notes, picture=canvas.picture
         )
 
     def _vocabularies(self, words: Words | Sequence[Words] | None, count: int) -> Iterable[EmbeddedVocabulary | None]:
@@ -219,7 +216,7 @@ class Detector:
         if _is_one_each(words):
             if len(words) != count:
                 raise VocabularyError(f"found {len(words)} lists of words for {count} pictures, expected one a picture, or one for all")
-            return [self._embedded(one) for one in words]
+            return [self._vocabulary if one is None else self._embedded(one) for one in words]
         return [self._embedded(cast(Words, words))] * count
 
     def _embedded(self, words: Words | None) -> EmbeddedVocabulary | None:
@@ -231,9 +228,26 @@ class Detector:
         return embed(Vocabulary(words), self._encoder)
 
 
+def _found(images: Images, colour: Colour) -> Sources:
+    """The pictures that `images` leads to; what was passed over is logged."""
+    sources = find(images, colour=colour)
+    for note in sources.notes:
+        logger.warning("%s", note)
+    return sources
+
+
+def _read_again(source: Source) -> NDArray[np.uint8]:
+    """The upright picture. Whoever detects in a thousand files keeps none of them in memory."""
+    return source.read().pixels
+
+
+def _given(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels
+
+
 def _is_one_each(words: Any) -> TypeGuard[Sequence[Words]]:
-    """Whether `words` holds a vocabulary a picture: a list of anything but plain words."""
-    return isinstance(words, list | tuple) and len(words) > 0 and not any(isinstance(word, str) for word in words)
+    """Whether `words` holds a vocabulary a picture (None: the detector's own), not plain words."""
+    return isinstance(words, list | tuple) and len(words) > 0 and all(word is None or isinstance(word, _LISTS) for word in words)
 
 
 def _padded(vocabularies: Sequence[EmbeddedVocabulary]) -> dict[str, Array]:

@@ -27,11 +27,11 @@ def select(
         labels = owners[labels]
         first = _best_of_each_cell(boxes, labels)
         boxes, scores, labels = boxes[first], scores[first], labels[first]
-    kept = suppress(boxes, labels, iou, max_detections)
-    boxes_image = placement.to_image(boxes[kept])
+    boxes_image = placement.to_image(boxes)
     inside = areas(boxes_image) > 0
-    kept = kept[inside]
-    return boxes_image[inside], scores[kept], labels[kept]
+    boxes, boxes_image, scores, labels = boxes[inside], boxes_image[inside], scores[inside], labels[inside]
+    kept = suppress(boxes, labels, iou, max_detections)
+    return boxes_image[kept], scores[kept], labels[kept]
 
 
 def _best_of_each_cell(boxes: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:

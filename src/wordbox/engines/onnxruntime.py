@@ -22,6 +22,7 @@ _DTYPES = {
 }
 
 _PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+_PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # float32 means float32
 
 
 class OnnxRuntimeEngine:
@@ -35,12 +36,16 @@ class OnnxRuntimeEngine:
         self._where = where
         providers = _providers(device)
         options = onnxruntime.SessionOptions()
+        if threads is not None and threads < 1:
+            raise InputError(f"threads is {threads}, expected a whole number from 1")
         options.intra_op_num_threads = threads or available_threads()
         options.log_severity_level = 3  # errors only: warnings about the graphs of others are not for users
         onnxruntime.disable_telemetry_events()
         try:
             # without its fallback, which prints to standard output and tries the same again
-            self._session = onnxruntime.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=[(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers], enable_fallback=0
+            )
         except Exception as error:  # the runtime's exceptions share no narrower parent
             raise EngineError(f"{where}: ONNX Runtime {onnxruntime.__version__} refuses this graph: {_first_line(error)}") from error
         if self._session.get_providers()[0] != providers[0]:

@@ -11,6 +11,7 @@ from wordbox.data.records import Record
 from wordbox.detection.detections import Detections
 from wordbox.errors import extra_module
 from wordbox.evaluation.report import METRICS, ClassFigures
+from wordbox.geometry.boxes import xyxy_to_xywh
 
 MAX_DETECTIONS = 100
 """COCO counts at most this many finds of a class in a picture, the best ones."""
@@ -63,8 +64,7 @@ def _scored(
 def _truths(records: Sequence[Record], classes: set[int]) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for number, record in enumerate(records, 1):
-        corners = record.boxes.astype(np.float64)
-        rows = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
+        rows = xyxy_to_xywh(record.boxes.astype(np.float64)).tolist()
         for row, label, crowd, area in zip(rows, record.labels.tolist(), record.crowd.tolist(), record.areas.tolist(), strict=True):
             if label in classes:
                 entries.append(

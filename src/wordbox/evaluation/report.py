@@ -61,12 +61,12 @@ class Report:
         }
 
     def table(self) -> list[tuple[str, str, str, str]]:
-        """Rows to print, the first a heading: class, boxes, AP and AP50 in hundredths; first all classes together, then the worst last."""
+        """Rows to print, the first a heading: class, boxes, AP and AP50; first all classes together, then the worst last."""
         order = sorted(self.per_class.items(), key=lambda item: -1.0 if item[1].AP is None else item[1].AP, reverse=True)
-        rows = [("all", str(self.boxes), _percent(self.metrics["AP"]), _percent(self.metrics["AP50"]))]
-        rows += [(name, str(figures.boxes), _percent(figures.AP), _percent(figures.AP50)) for name, figures in order]
+        rows = [("all", str(self.boxes), _written(self.metrics["AP"]), _written(self.metrics["AP50"]))]
+        rows += [(name, str(figures.boxes), _written(figures.AP), _written(figures.AP50)) for name, figures in order]
         return [("class", "boxes", "AP", "AP50"), *rows]
 
 
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.1f}"
+def _written(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.3f}"

@@ -3,18 +3,16 @@
 Inside Wordbox a box is xyxy in pixels: left, top, right, bottom, with right >= left and bottom >= top.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 
 
-def xywh_to_xyxy(boxes: FloatArray) -> FloatArray:
-    """(N, 4) left, top, width, height (COCO's form) to xyxy."""
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-
-
-def xyxy_to_xywh(boxes: FloatArray) -> FloatArray:
+def xyxy_to_xywh(boxes: Floats) -> Floats:
     """(N, 4) xyxy to left, top, width, height (COCO's form)."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 

@@ -23,6 +23,10 @@ import numpy as np
 from wordbox.graphs.blocks import scalar
 from wordbox.graphs.builder import GraphBuilder
 
+INPUTS = {"images", "conf", "max_candidates"}
+WORD_INPUTS = {"words", "words_mask"}
+OUTPUTS = {"boxes", "scores", "labels", "count", "rows_passed"}
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -1,4 +1,4 @@
-"""What is folded into weights before they are drawn: input scaling, norms, and words through the head's convolution."""
+"""What is folded into weights before they are drawn: input scaling and norms."""
 
 from dataclasses import dataclass
 

@@ -6,6 +6,7 @@ exporter writes it (spec yolov5-yolov8.md). Names, size and stride in the metada
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from wordbox.graphs.builder import OPSET, GraphBuilder
 from wordbox.manifest import Manifest, Preprocessing
 
 _LITERAL_LIMIT = 1_000_000  # characters of metadata that are parsed at all
+# Numbers, strings and brackets: a long chain of operators would crash Python 3.10's own parser.
+_LITERAL = re.compile(r"""(?:[\s\d{}\[\](),:.]|None|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")*""")
 _FLOATS: dict[int, type[np.generic]] = {onnx.TensorProto.FLOAT: np.float32, onnx.TensorProto.FLOAT16: np.float16}
 
 
@@ -185,12 +188,16 @@ def _literal(text: str) -> Any:
     """A value written as JSON or as a Python literal; None where it is neither."""
     if len(text) > _LITERAL_LIMIT:
         return None
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if not _LITERAL.fullmatch(text):
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _shape(value: onnx.ValueInfoProto) -> list[int | None]:

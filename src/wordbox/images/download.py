@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from wordbox.errors import SourceError
 
 SECONDS = 30.0
-"""A download that takes longer is given up."""
+"""A download that takes longer is given up; the clock is read between answers and between parts of a body."""
 MAX_DOWNLOAD = 256 * 2**20
 """Bytes; larger downloads are refused."""
 MAX_REDIRECTS = 5
@@ -25,7 +25,7 @@ def download(address: str, *, seconds: float = SECONDS, max_bytes: int = MAX_DOW
     deadline = time.monotonic() + seconds
     try:
         request = urllib.request.Request(_encoded(address), headers={"User-Agent": "wordbox", "Accept": "image/*, */*;q=0.5"})
-        with _opener().open(request, timeout=seconds) as response:
+        with _opener(deadline).open(request, timeout=seconds) as response:
             return _body(response, address, deadline, seconds, max_bytes)
     except urllib.error.HTTPError as error:
         with error:
@@ -47,15 +47,20 @@ def download(address: str, *, seconds: float = SECONDS, max_bytes: int = MAX_DOW
 class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = MAX_REDIRECTS
 
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         if urlsplit(newurl).scheme not in ("http", "https"):
             raise SourceError(f"{req.full_url}: the server points to {newurl}; expected an address of http or https")
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(deadline: float) -> urllib.request.OpenerDirector:
     """An opener that knows http and https, and nothing else: no files, no FTP, no data addresses."""
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -64,7 +69,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
-        _Redirects(),
+        _Redirects(deadline),
         urllib.request.HTTPErrorProcessor(),
     ):
         opener.add_handler(handler)

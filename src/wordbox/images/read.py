@@ -43,6 +43,9 @@ class PillowImage(Protocol):
     def size(self) -> tuple[int, int]:
         """(width, height)."""
 
+    def load(self) -> Any:
+        """Reads its pixels."""
+
     def convert(self, mode: str) -> "PillowImage":
         """The same picture in another mode."""
 
@@ -129,6 +132,7 @@ def from_pillow(image: PillowImage, *, name: str = "image", max_pixels: int = MA
     _check_size((image.size[1], image.size[0]), name, max_pixels)
     try:
         with _PILLOW:
+            image.load()  # of a TIFF, Pillow turns the pixels and drops the tag while loading
             orientation = image.getexif().get(0x0112, 1)
             frames = 1 if getattr(image, "format", None) == "MPO" else getattr(image, "n_frames", 1)
             pixels = _pillow_pixels(image, name)
@@ -211,4 +215,4 @@ def _pillow_pixels(image: PillowImage, name: str) -> Pixels:
 
 
 def _frames_note(frames: int) -> tuple[str, ...]:
-    return (f"only the first of its {frames} frames was taken",) if frames > 1 else ()
+    return (f"only one of its {frames} frames was taken",) if frames > 1 else ()

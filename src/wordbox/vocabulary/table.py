@@ -15,7 +15,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,14 @@ class Reading:
     """Words that are left out, unless nothing else is there."""
     prepositions: tuple[str, ...] = ()
     """The head stands before the first of these."""
-    quantities: tuple[str, ...] = ()
-    """Words that, before "of", only say how many: a pair of scissors is scissors."""
+    carriers: tuple[str, ...] = ()
+    """Words that, before "of", only lead up to the thing: a pair of scissors is scissors, a photo of a cat is a cat."""
     synonyms: Mapping[str, str] = field(default_factory=dict)
     """What simply *is* another word, also at the end of a phrase: {"taxi": "car"}."""
+
+    def __post_init__(self) -> None:
+        if not (self.head_weight > 0 and 0 < self.constant < 1):
+            raise ValueError(f"head weight {self.head_weight} and constant {self.constant}, expected above 0, and between 0 and 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +73,16 @@ class TableEncoder:
             with safe_open(str(path), framework="numpy") as file:
                 facts = json.loads((file.metadata() or {})[KEY])
                 vectors, scales, joined = (file.get_tensor(name) for name in ("vectors", "scales", "tokens"))
-            if facts.pop("version") != VERSION:
-                raise WeightsError(f"{path}: a word table of another version, expected {VERSION}; a newer Wordbox may read it")
-            fields: dict[str, Any] = facts["reading"]
-            reading = Reading(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+            if facts["version"] != VERSION:
+                raise WeightsError(f"{path}: a word table of version {facts['version']!r}, expected {VERSION}; a newer Wordbox may read it")
+            reading = Reading(
+                head_weight=float(facts["reading"]["head_weight"]),
+                constant=float(facts["reading"]["constant"]),
+                stop_words=tuple(facts["reading"]["stop_words"]),
+                prepositions=tuple(facts["reading"]["prepositions"]),
+                carriers=tuple(facts["reading"]["carriers"]),
+                synonyms=dict(facts["reading"]["synonyms"]) if synonyms else {},
+            )
             tokens = tuple(joined.tobytes().decode("utf-8").split("\n"))
             if vectors.dtype != np.int8 or vectors.ndim != 2 or not len(tokens) == len(vectors) == len(scales):
                 raise ValueError(f"{len(tokens)} tokens, vectors {vectors.dtype} {vectors.shape}, scales {scales.shape}")
@@ -82,8 +92,6 @@ class TableEncoder:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(f"{path}: cannot be read as a word table ({error!r}); copy or download it anew") from error
-        if not synonyms:
-            reading = replace(reading, synonyms={})
         return TableEncoder(tokens, vectors, scales.astype(np.float32), reading)
 
     def save(self, path: Path, **facts: str) -> None:
@@ -135,21 +143,21 @@ class TableEncoder:
         return max(map(len, self.tokens), default=0)
 
     @cached_property
-    def _stop_words(self) -> frozenset[str]:
-        return frozenset(self.reading.stop_words)
-
-    @cached_property
-    def _prepositions(self) -> frozenset[str]:
-        return frozenset(self.reading.prepositions)
-
-    @cached_property
-    def _quantities(self) -> frozenset[str]:
-        return frozenset(self.reading.quantities)
-
-    @cached_property
     def _names(self) -> dict[str, list[str]]:
         """What endings of phrases are replaced by."""
-        return {" ".join(split_words(word)): split_words(name) for word, name in self.reading.synonyms.items()}
+        return {" ".join(self._content(split_words(word))): split_words(name) for word, name in self.reading.synonyms.items()}
+
+    @cached_property
+    def _longest_name(self) -> int:
+        return max((len(name.split()) for name in self._names), default=0)
+
+    @cached_property
+    def _lists(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        return frozenset(self.reading.stop_words), frozenset(self.reading.prepositions), frozenset(self.reading.carriers)
+
+    def _content(self, words: list[str]) -> list[str]:
+        """`words` without stop words, or all of them where nothing else is there."""
+        return [word for word in words if word not in self._lists[0]] or words
 
     def _weighted_rows(self, phrase: str) -> list[tuple[int, float]]:
         """Rows of the table and what each weighs in the phrase; none where nothing of it is known."""
@@ -166,15 +174,15 @@ class TableEncoder:
 
     def _read(self, words: list[str]) -> tuple[list[str], list[str]]:
         """The words of the head, the head word last, and the words behind it."""
-        prepositions = self._prepositions
-        kept = [word for word in words if word not in self._stop_words] or words
+        _, prepositions, carriers = self._lists
+        kept = self._content(words)
+        start = next((i for i in range(0, len(kept), 2) if kept[i + 1 : i + 2] != ["of"] or not _any_of(kept[i], carriers)), 0)
+        kept = kept[start:]
         cut = next((i for i in range(1, len(kept) - 1) if kept[i] in prepositions), len(kept))
-        if cut < len(kept) and kept[cut] == "of" and _any_of(kept[cut - 1], self._quantities):
-            return self._read(kept[cut + 1 :])
         head, others = kept[:cut], [word for word in kept[cut:] if word not in prepositions]
-        for start in range(len(head)) if self._names else ():
-            if (name := _any_of(" ".join(head[start:]), self._names)) is not None:
-                return head[:start] + self._names[name], others
+        for first in range(max(0, len(head) - self._longest_name), len(head)):
+            if (name := _any_of(" ".join(head[first:]), self._names)) is not None:
+                return head[:first] + self._names[name], others
         return head, others
 
     def _rows(self, word: str) -> list[int]:

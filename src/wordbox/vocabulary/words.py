@@ -35,7 +35,8 @@ class Vocabulary:
             if key in merged:
                 logger.warning("the word %r stands twice (as %r and %r); it is looked for once", key, merged[key][0], label)
             known = merged.setdefault(key, (label, []))[1]
-            known.extend(phrase for phrase in phrases if phrase not in known)
+            keys = {word_key(phrase) for phrase in known}
+            known.extend(phrase for phrase in phrases if word_key(phrase) not in keys)
         if not merged:
             raise VocabularyError("found no words, expected at least one, such as 'person, red bus'")
         self.labels: tuple[str, ...] = tuple(label for label, _ in merged.values())
@@ -87,20 +88,23 @@ def embed(vocabulary: Vocabulary, encoder: TextEncoder) -> EmbeddedVocabulary:
     owners = [label for label, group in enumerate(vocabulary.phrases) for _ in group]
     unknown = set(encoder.unknown(phrases))
     if unknown:
-        logger.warning("the text encoder knows nothing of %s, so it cannot be found", ", ".join(repr(p) for p in sorted(unknown)))
+        logger.warning("the text encoder knows nothing of %s: not to be found", ", ".join(repr(p) for p in sorted(unknown)))
     known = np.array([phrase not in unknown for phrase in phrases])
     return EmbeddedVocabulary(vocabulary.labels, encoder.encode(phrases), known, np.array(owners, np.int64))
 
 
 def read_words(path: Path) -> Vocabulary:
-    """The words of a text file, one a line; blank lines are passed over. Raises VocabularyError if it cannot be read."""
+    """The words of a text file, one a line; blank lines and lines that start with # are passed over.
+
+    Raises VocabularyError if it cannot be read.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VocabularyError(
-            f"{path}: expected a text file in UTF-8 with one word a line ({error}); looked at {path.resolve()}"
-        ) from error
-    words = [line.strip() for line in lines if line.strip()]
+    except OSError as error:
+        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); expected one word a line; looked at {path.resolve()}") from error
+    except UnicodeDecodeError as error:
+        raise VocabularyError(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    words = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
     if not words:
         raise VocabularyError(f"{path}: found no words, expected one a line; looked at {path.resolve()}")
     return Vocabulary(words)
@@ -118,7 +122,7 @@ def _entries(words: Words) -> Iterator[tuple[str, list[str]]]:
             yield from zip(words.labels, map(list, words.phrases), strict=True)
         case Path():
             yield from _entries(read_words(words))
-        case str() if words.strip().endswith(".txt"):
+        case str() if words.strip().lower().endswith(".txt") and "," not in words:
             yield from _entries(read_words(Path(words.strip())))
         case str():
             parts = [part.strip() for part in words.replace("\n", ",").split(",")]
