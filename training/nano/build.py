@@ -54,7 +54,7 @@ def write_model(weights: Path, words: Path, synonyms: dict[str, list[str]], path
         names=tuple(synonyms),
         open=True,
         preprocessing=Preprocessing(size=512),
-        thresholds=Thresholds(conf=0.35, iou=0.6),
+        thresholds=Thresholds(conf=0.35, iou=0.5),
         spec=NanoSpec(),
         encoder=Partner(name=words.name, sha256=hashlib.sha256(words.read_bytes()).hexdigest()),
         origin=ORIGIN,
