@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import wordbox
@@ -60,8 +61,9 @@ def test_what_is_no_model_is_named(name):
 def test_devices_are_checked():
     with pytest.raises(InputError, match="telepathy"):
         wordbox.load(device="telepathy")
-    with pytest.raises(EngineError, match="CUDAExecutionProvider"):
-        wordbox.load(device="cuda")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(EngineError, match="CUDAExecutionProvider"):
+            wordbox.load(device="cuda")
 
 
 def test_without_synonyms_everything_is_left_to_meaning(photo):
@@ -80,3 +82,34 @@ def test_describe_counts_what_the_specification_counts():
     assert facts["size"] == [512, 512]
     # 4.18 GFLOP at 416 x 416 grow with the canvas; the rest are words.
     assert facts["flops"] == pytest.approx(4.18e9 * (512 / 416) ** 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"open": False}, "of fixed classes"), ({"names": ()}, "lacks names"), ({"encoder": None}, "lacks the text encoder")],
+)
+def test_a_manifest_that_does_not_fit_its_graph_is_refused(tmp_path, change, said):
+    arrays, manifest = native.read(PACKAGED)
+    native.write(tmp_path / "lying.safetensors", arrays, replace(manifest, **change))
+    for call in (wordbox.load, api.describe):
+        with pytest.raises(WeightsError, match=rf"lying\.safetensors.*{said}"):
+            call(tmp_path / "lying.safetensors")
+
+
+def test_a_graph_that_is_none_of_ours_is_refused_whatever_its_manifest_says(tmp_path):
+    _, manifest = native.read(PACKAGED)
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [value], [onnx.helper.make_tensor_value_info("y", 1, [1])]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.helper.set_model_props(model, manifest.to_metadata())
+    onnx.save(model, tmp_path / "lying.onnx")
+    with pytest.raises(WeightsError, match=r"lying\.onnx.*takes \['x'\]"):
+        wordbox.load(tmp_path / "lying.onnx")
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_are_at_least_one(threads):
+    with pytest.raises(InputError, match="threads"):
+        wordbox.load(threads=threads)

@@ -37,7 +37,10 @@ def load(source: str | Path | None = None, *, synonyms: bool = True, device: str
     path = _path(source)
     graph, manifest = _graph(path)
     engine = OnnxRuntimeEngine(graph.SerializeToString(), where=str(path), threads=threads, device=device)
-    encoder = None if manifest.encoder is None else _encoder(manifest.encoder, path, synonyms=synonyms)
+    encoder = None if manifest.encoder is None or not manifest.open else _encoder(manifest.encoder, path, synonyms=synonyms)
+    if encoder is not None and encoder.width != engine.inputs["words"].shape[2]:
+        wanted = engine.inputs["words"].shape[2]
+        raise WeightsError(f"{path}: its words are vectors of {wanted} numbers, but its text encoder gives {encoder.width}; one is wrong")
     return Detector(engine, manifest, encoder)
 
 

@@ -14,10 +14,6 @@ class TextEncoder(Protocol):
     def width(self) -> int:
         """D, the length of a vector."""
 
-    @property
-    def digest(self) -> str:
-        """sha256 of what the encoder is made from: vectors of different digests are not comparable."""
-
     def encode(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (K, D) float32 of K phrases, in any language and of any length."""
 

@@ -8,7 +8,6 @@ The vectors were distilled from a sentence encoder, one a word or word piece. A 
 4. the vector                     4 x car + the mean of (old, street)         unit length, then the constant coordinate
 """
 
-import hashlib
 import json
 import math
 import re
@@ -108,12 +107,6 @@ class TableEncoder:
     def width(self) -> int:
         """D, the length of a vector."""
         return int(self.vectors.shape[1]) + 1
-
-    @cached_property
-    def digest(self) -> str:
-        """sha256 of tokens, vectors and reading."""
-        text = json.dumps([self.tokens, asdict(self.reading)], sort_keys=True)
-        return hashlib.sha256(text.encode() + self.vectors.tobytes() + self.scales.tobytes()).hexdigest()
 
     def encode(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors (K, D) float32; a phrase of which nothing is known is the constant coordinate alone."""
