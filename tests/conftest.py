@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import wordbox
 from wordbox.detection.detections import Detections
 from wordbox.detection.detector import Detector
 from wordbox.geometry.boxes import overlaps
+
+# Machines are shared and slow at times: no example fails by the clock. In CI every run draws the same examples.
+settings.register_profile("wordbox", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wordbox")
 
 ROOT = Path(__file__).parents[1]
 PIXELS = 1e-3  # what batches promise (docs/promises.md): canvas pixels and score
