@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
 
+    asked.out.mkdir(parents=True, exist_ok=True)
     synonyms: dict[str, list[str]] = json.loads((HERE / "synonyms.json").read_text(encoding="utf-8"))
     table = word_table(MiniLM(asked.text), read_words(HERE / "words.txt"), synonyms)
     words = asked.out / "wordbox-nano.words.safetensors"
