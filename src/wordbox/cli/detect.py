@@ -50,10 +50,12 @@ def detect(
     for note in pictures.notes:
         say(note)
     taken = {source.path.resolve() for source in pictures.items if source.path is not None}
-    for target in (csv, None if json in (None, "-") else Path(str(json)), save and save / "any.png"):
+    for target in (csv, None if json in (None, "-") else Path(str(json))):
         if target is not None:
             check_target(target, taken)
             taken.add(target.resolve())
+    if save is not None:
+        check_target(save / "any.png", ())
     detector = load(weights, synonyms=synonyms, device=device)
     loaded = time.perf_counter()
     results: list[Detections] = []
@@ -76,9 +78,8 @@ def detect(
         _print_found(good)
         many = f", {1000 * spent / len(results):.0f} ms a picture" if len(results) > 1 else ""
         count = "1 picture" if len(good) == 1 else f"{len(good)} pictures"
-        print(f"{sum(map(len, good))} found in {count}; {loaded - begun:.2f} s to load, {spent:.2f} s to detect{many}")
-    if drawn.count and json != "-":
-        print(f"{drawn.count} drawn into {save}")
+        saved = f"; drawn into {save}" if drawn.count else ""
+        print(f"{sum(map(len, good))} found in {count}; {loaded - begun:.2f} s to load, {spent:.2f} s to detect{many}{saved}")
     if failed:
         say(f"{len(failed)} of {len(results)} pictures could not be read")
     if failed or drawn.failed:
