@@ -50,12 +50,7 @@ def detect(
     for note in pictures.notes:
         say(note)
     taken = {source.path.resolve() for source in pictures.items if source.path is not None}
-    for target in (csv, None if json in (None, "-") else Path(str(json))):
-        if target is not None:
-            check_target(target, taken)
-            taken.add(target.resolve())
-    if save is not None:
-        check_target(save / "any.png", ())
+    _check_targets(csv, json, save, taken)
     detector = load(weights, synonyms=synonyms, device=device)
     loaded = time.perf_counter()
     results: list[Detections] = []
@@ -84,6 +79,16 @@ def detect(
         say(f"{len(failed)} of {len(results)} pictures could not be read")
     if failed or drawn.failed:
         raise typer.Exit(1 if good else 2)
+
+
+def _check_targets(csv: Path | None, json: str | None, save: Path | None, taken: set[Path]) -> None:
+    """Raise InputError where an answer could not be written or would overwrite a path in `taken`; what is fine joins them."""
+    for target in (csv, None if json in (None, "-") else Path(str(json))):
+        if target is not None:
+            check_target(target, taken)
+            taken.add(target.resolve())
+    if save is not None:
+        check_target(save / "any.png", ())
 
 
 def _report(found: "Detections") -> None:
