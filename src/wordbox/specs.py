@@ -1,14 +1,22 @@
 """What each network is, in numbers: frozen records that say widths, depths and strides, readable without a runtime."""
 
+import types
+import typing
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from operator import mul
-from typing import Any
+from typing import Any, Literal
 
 from wordbox.errors import WeightsError
 
 _DEEPEST = 100
 _LARGEST = 65536
+
+Activation = Literal["SiLU", "Hardswish", "LeakyReLU", "Mish", "ReLU"]
+ACTIVATIONS: tuple[Activation, ...] = typing.get_args(Activation)
+"""Activations that a convolution may have."""
+Anchors = tuple[tuple[tuple[float, float], ...], ...]
+"""Width and height in canvas pixels of each prior, level by level, finest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +35,7 @@ class Stage:
 class NanoSpec:
     """wordbox-nano: NanoDet-G's trunk under YOLO-World's contrastive head (spec nano.md, sections 2 and 3)."""
 
-    family: str = "nano"
+    family: Literal["nano"] = "nano"
     stem: int = 32
     """Channels of the first convolution."""
     stages: tuple[Stage, ...] = (
@@ -52,21 +60,121 @@ class NanoSpec:
     """Epsilon of the head's BatchNorm."""
 
     def __post_init__(self) -> None:
-        if len(self.stages) > _DEEPEST or any(stage.blocks > _DEEPEST for stage in self.stages):
-            raise ValueError(f"found more than {_DEEPEST} stages, or blocks in one")
+        _check_stages(self.stages)
         stages = [number for stage in self.stages for number in (stage.width, stage.blocks, stage.stride)]
-        for number in (self.stem, *stages, self.neck, *self.strides, self.bins, self.embedding):
-            if type(number) is not int or not 1 <= number <= _LARGEST:
-                raise ValueError(f"found {number!r} among widths, depths and strides, expected a whole number from 1 to {_LARGEST}")
-        for fraction in (self.point, self.leak, self.norm_epsilon):
-            if type(fraction) not in (int, float) or not 0 <= fraction <= 1:
-                raise ValueError(f"found {fraction!r} for point, leak or epsilon, expected a number from 0 to 1")
+        _check_counts(self.stem, *stages, self.neck, *self.strides, self.bins, self.embedding)
+        _check_fractions(self.point, self.leak, self.norm_epsilon)
         shrunk = list(accumulate((stage.stride for stage in self.stages), mul, initial=4))
         if not self.strides or list(self.strides) != shrunk[1:][-len(self.strides) :]:
             raise ValueError(f"found strides {list(self.strides)}, but the stages give {shrunk[1:]}")
 
 
-Spec = NanoSpec
+@dataclass(frozen=True, kw_only=True)
+class AnchorHead:
+    """YOLOv5's head: at each cell and anchor a box, its objectness and a score a class (spec yolov5-yolov8.md, 1.10)."""
+
+    kind: Literal["anchor"] = "anchor"
+    anchors: Anchors
+    """Every level has the same number of them."""
+
+    def __post_init__(self) -> None:
+        if not self.anchors or not self.anchors[0] or len({len(level) for level in self.anchors}) != 1:
+            raise ValueError(f"found anchors {self.anchors!r}, expected the same number of them, at least one, at each level")
+        for side in (side for level in self.anchors for anchor in level for side in anchor):
+            if type(side) not in (int, float) or not 0 < side <= _LARGEST:
+                raise ValueError(f"found {side!r} for the side of an anchor, expected pixels above 0 and up to {_LARGEST}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributionHead:
+    """YOLOv8's head: two towers a level, distances to the four sides as distributions and a score a class (same page, 4.4)."""
+
+    kind: Literal["distribution"] = "distribution"
+    box_width: int
+    """Channels of the box tower."""
+    label_width: int
+    """Channels of the class tower."""
+    bins: int = 16
+    """Bins of a distance distribution: whole cells from 0 to bins - 1."""
+    depthwise: bool = False
+    """Whether the class tower has depthwise convolutions, as files built by ultralytics 8.3.0 have."""
+
+    def __post_init__(self) -> None:
+        _check_counts(self.box_width, self.label_width, self.bins)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yolov5Spec:
+    """YOLOv5 of any generation (spec yolov5-yolov8.md, chapter 1); with a DistributionHead, YOLOv5u."""
+
+    family: Literal["yolov5"] = "yolov5"
+    classes: int
+    widths: tuple[int, ...]
+    """Channels of the stem and then of each stage; the stages stand at strides 4, 8, 16 and so on."""
+    repeats: tuple[int, ...]
+    """Bottlenecks in each stage."""
+    neck_repeats: int
+    """Bottlenecks in each stage of the neck."""
+    head: AnchorHead | DistributionHead
+    stem: Literal["conv", "focus"] = "conv"
+    """6x6 convolution of stride 2, or the slices of Focus and a 3x3 convolution: the same function."""
+    csp: Literal["C3", "BottleneckCSP"] = "C3"
+    pool: Literal["SPPF", "SPP"] = "SPPF"
+    pool_sides: tuple[int, ...] = (5, 9, 13)
+    """Windows of the pools beside each other; SPPF has one window, of the first side, in series."""
+    pool_first: bool = False
+    """Whether the pools come before the last stage's CSP block, which then has no shortcut."""
+    transformer: bool = False
+    """Whether the last stage is C3TR: self-attention in place of bottlenecks."""
+    strides: tuple[int, ...] = (8, 16, 32)
+    """Canvas pixels a cell of each level."""
+    activation: Activation = "SiLU"
+    csp_activation: Activation = "LeakyReLU"
+    """The one behind the concatenation inside BottleneckCSP."""
+    leak: float = 0.1
+    """Slope of LeakyReLU below zero."""
+    norm_epsilon: float = 0.001
+    """Epsilon of every BatchNorm."""
+
+    def __post_init__(self) -> None:
+        _check_pyramid(self.widths, self.repeats, self.strides, self.head)
+        _check_counts(self.classes, self.neck_repeats, *self.pool_sides)
+        _check_fractions(self.leak, self.norm_epsilon)
+        if not self.pool_sides or any(side % 2 == 0 for side in self.pool_sides):
+            raise ValueError(f"found pools of sides {list(self.pool_sides)}, expected odd numbers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yolov8Spec:
+    """YOLOv8 with three or four levels, from stride 4 (P2) or 8 (spec yolov5-yolov8.md, chapter 4)."""
+
+    family: Literal["yolov8"] = "yolov8"
+    classes: int
+    widths: tuple[int, ...]
+    """Channels of the stem and then of each stage; the stages stand at strides 4, 8, 16 and so on."""
+    repeats: tuple[int, ...]
+    """Bottlenecks in each stage."""
+    neck_repeats: int
+    """Bottlenecks in each stage of the neck."""
+    head: DistributionHead
+    neck_csp: Literal["C2f", "C2"] = "C2f"
+    pool_sides: tuple[int, ...] = (5,)
+    strides: tuple[int, ...] = (8, 16, 32)
+    """Canvas pixels a cell of each level."""
+    activation: Activation = "SiLU"
+    leak: float = 0.1
+    """Slope of LeakyReLU below zero."""
+    norm_epsilon: float = 0.001
+    """Epsilon of every BatchNorm."""
+
+    def __post_init__(self) -> None:
+        _check_pyramid(self.widths, self.repeats, self.strides, self.head)
+        _check_counts(self.classes, self.neck_repeats, *self.pool_sides)
+        _check_fractions(self.leak, self.norm_epsilon)
+
+
+Spec = NanoSpec | Yolov5Spec | Yolov8Spec
+FAMILIES: dict[str, type[Spec]] = {"nano": NanoSpec, "yolov5": Yolov5Spec, "yolov8": Yolov8Spec}
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -74,16 +182,73 @@ def to_dict(spec: Spec) -> dict[str, Any]:
     return asdict(spec)
 
 
-def from_dict(fields: dict[str, Any], where: str) -> Spec:
+def from_dict(values: dict[str, Any], where: str) -> Spec:
     """The spec that `to_dict` wrote. Raises WeightsError that names `where` if the family or its fields are unknown."""
-    match fields.get("family"):
-        case "nano":
-            values = dict(fields)
-            try:
-                values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
-                values["strides"] = tuple(values["strides"])
-                return NanoSpec(**values)
-            except (TypeError, ValueError, KeyError) as error:
-                raise WeightsError(f"{where}: the spec of family nano does not fit this version of Wordbox ({error})") from error
-        case family:
-            raise WeightsError(f"{where}: found a network of family {family!r}, expected 'nano'; a newer Wordbox may know it")
+    family = values.get("family")
+    kind = FAMILIES.get(family) if isinstance(family, str) else None
+    if kind is None:
+        known = ", ".join(map(repr, FAMILIES))
+        raise WeightsError(f"{where}: found a network of family {family!r}, expected one of {known}; a newer Wordbox may know it")
+    try:
+        spec: Spec = _read(kind, values)
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise WeightsError(f"{where}: the spec of family {family} does not fit this version of Wordbox ({error})") from error
+    return spec
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """`value` as JSON gave it, made into what the annotation `kind` says. Raises TypeError, ValueError or KeyError."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        if value not in inner:
+            raise ValueError(f"found {value!r}, expected one of {list(inner)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"found {value!r}, expected a list")
+        kinds = [inner[0]] * len(value) if inner[1:] == (...,) else inner
+        return tuple(_read(one, entry) for one, entry in zip(kinds, value, strict=True))
+    if origin in (typing.Union, types.UnionType):
+        by_kind = {typing.get_args(typing.get_type_hints(one)["kind"])[0]: one for one in inner}
+        return _read(by_kind[value["kind"]], value)
+    if isinstance(kind, type) and kind not in (int, float, bool, str):
+        if not isinstance(value, dict):
+            raise TypeError(f"found {value!r}, expected an object")
+        hints = typing.get_type_hints(kind)
+        if hints.keys() != value.keys():
+            raise KeyError(f"found the fields {sorted(value)}, expected {sorted(hints)}")
+        return kind(**{name: _read(hints[name], entry) for name, entry in value.items()})
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise TypeError(f"found {value!r}, expected {kind.__name__}")
+    return value
+
+
+def _check_stages(stages: tuple[Stage, ...]) -> None:
+    if len(stages) > _DEEPEST or any(stage.blocks > _DEEPEST for stage in stages):
+        raise ValueError(f"found more than {_DEEPEST} stages, or blocks in one")
+
+
+def _check_counts(*numbers: int) -> None:
+    for number in numbers:
+        if type(number) is not int or not 1 <= number <= _LARGEST:
+            raise ValueError(f"found {number!r} among widths, depths and strides, expected a whole number from 1 to {_LARGEST}")
+
+
+def _check_fractions(*fractions: float) -> None:
+    for fraction in fractions:
+        if type(fraction) not in (int, float) or not 0 <= fraction <= 1:
+            raise ValueError(f"found {fraction!r} for point, leak or epsilon, expected a number from 0 to 1")
+
+
+def _check_pyramid(
+    widths: tuple[int, ...], repeats: tuple[int, ...], strides: tuple[int, ...], head: AnchorHead | DistributionHead
+) -> None:
+    """Widths and repeats of a backbone whose first stage stands at stride 4, and the levels that neck and head take from it."""
+    _check_counts(*widths, *repeats, *strides)
+    if len(widths) != len(repeats) + 1 or len(repeats) > 8 or max(repeats, default=0) > _DEEPEST:
+        raise ValueError(f"found {len(widths)} widths and repeats {list(repeats)}, expected one more widths, and at most 8 stages")
+    possible = [4 * 2**i for i in range(len(repeats))]
+    if len(strides) < 2 or list(strides) != possible[-len(strides) :]:
+        raise ValueError(f"found strides {list(strides)}, expected at least two, the last of {possible}")
+    if isinstance(head, AnchorHead) and len(head.anchors) != len(strides):
+        raise ValueError(f"found anchors of {len(head.anchors)} levels for {len(strides)} strides")

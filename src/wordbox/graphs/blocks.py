@@ -8,8 +8,18 @@ from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.weights import FloatArray, Weights
 
 
-def convolution(graph: GraphBuilder, x: str, kernel: FloatArray, bias: FloatArray, name: str, stride: int = 1) -> str:
-    """(B, C, H, W) through a square kernel (O, C, k, k), padded so that stride 1 keeps the size."""
+def convolution(
+    graph: GraphBuilder,
+    x: str,
+    kernel: FloatArray,
+    bias: FloatArray,
+    name: str,
+    stride: int = 1,
+    *,
+    padding: int | None = None,
+    groups: int = 1,
+) -> str:
+    """(B, C, H, W) through a square kernel (O, C / groups, k, k), padded so that stride 1 keeps the size unless told otherwise."""
     side = kernel.shape[2]
     return graph.op(
         "Conv",
@@ -18,7 +28,8 @@ def convolution(graph: GraphBuilder, x: str, kernel: FloatArray, bias: FloatArra
         graph.constant(bias, name=f"{name}.bias"),
         kernel_shape=[side, side],
         strides=[stride, stride],
-        pads=[side // 2] * 4,
+        pads=[side // 2 if padding is None else padding] * 4,
+        group=groups,
     )
 
 
@@ -46,6 +57,17 @@ def upsample_linear(graph: GraphBuilder, x: str) -> str:
 def halve_linear(graph: GraphBuilder, x: str) -> str:
     """Half the size, bilinear with half-pixel centres: there, exactly the mean of each 2 x 2 cells."""
     return graph.op("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def upsample_nearest(graph: GraphBuilder, x: str) -> str:
+    """Twice the size, each cell four times."""
+    scales = graph.constant([1, 1, 2, 2])
+    return graph.op("Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+
+def concatenate(graph: GraphBuilder, *parts: str) -> str:
+    """The channels of all parts, in order."""
+    return graph.op("Concat", *parts, axis=1)
 
 
 def cells_first(graph: GraphBuilder, x: str) -> str:

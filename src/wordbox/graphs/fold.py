@@ -34,3 +34,21 @@ def fold_scaling(weight: FloatArray, deviation: tuple[float, ...], *, swap_chann
     """
     rgb = weight[:, ::-1] if swap_channels else weight
     return np.ascontiguousarray(rgb / np.array(deviation).reshape(1, -1, 1, 1), np.float32)
+
+
+def fold_focus(kernel: FloatArray) -> FloatArray:
+    """The kernel (O, C, 6, 6) of stride 2 and padding 2 that does what Focus and its kernel (O, 4 C, 3, 3) do.
+
+    Focus lays the four pixels of each 2 x 2 block on top of each other, by column and then by row: block dy + 2 dx
+    (spec yolov5-yolov8.md, section 1.3).
+    """
+    c_out, stacked, side, _ = kernel.shape
+    apart = kernel.reshape(c_out, 2, 2, stacked // 4, side, side)  # (O, dx, dy, C, a, b)
+    return np.ascontiguousarray(apart.transpose(0, 3, 4, 2, 5, 1).reshape(c_out, stacked // 4, 2 * side, 2 * side))
+
+
+def unfold_focus(kernel: FloatArray) -> FloatArray:
+    """The other way: the kernel (O, 4 C, 3, 3) behind Focus for a kernel (O, C, 6, 6)."""
+    c_out, c_in, side, _ = kernel.shape
+    apart = kernel.reshape(c_out, c_in, side // 2, 2, side // 2, 2)  # (O, C, a, dy, b, dx)
+    return np.ascontiguousarray(apart.transpose(0, 5, 3, 1, 2, 4).reshape(c_out, 4 * c_in, side // 2, side // 2))

@@ -8,7 +8,9 @@ import numpy as np
 from wordbox.graphs.blocks import cells_first, convolution, kernel_and_bias, scalar
 from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.fold import Norm, fold_norm
+from wordbox.graphs.pen import Pen, conv_norm
 from wordbox.graphs.weights import FloatArray, Weights
+from wordbox.specs import DistributionHead
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +62,82 @@ def closed_logits(graph: GraphBuilder, weights: Weights, levels: Sequence[str], 
 def distance_logits(graph: GraphBuilder, weights: Weights, levels: Sequence[str], names: Sequence[str], c_in: int, bins: int) -> str:
     """Logits (B, N, 4 R) of each side's distance: left, top, right, bottom, R bins each."""
     return closed_logits(graph, weights, levels, names, c_in, 4 * bins)
+
+
+def cell_scores(graph: GraphBuilder, cells: str, kernel: FloatArray, bias: FloatArray, name: str) -> str:
+    """A 1x1 convolution (O, C, 1, 1) on cells (B, n, C) that stand first: (B, n, O), without turning the result round."""
+    weight = np.ascontiguousarray(kernel.reshape(kernel.shape[:2]).T)
+    product = graph.op("MatMul", cells, graph.constant(weight, name=f"{name}.weight"))
+    return graph.op("Add", product, graph.constant(bias, name=f"{name}.bias"))
+
+
+def anchor_predictions(pen: Pen, levels: Sequence[str], widths: Sequence[int], anchors: int, classes: int) -> tuple[str, str, str]:
+    """YOLOv5's head: boxes (B, N, 4), objectness (B, N) and classes (B, N, K), all logits, a row each cell and anchor.
+
+    Section 1.10 of spec yolov5-yolov8.md; the published convolution is taken apart, so that each part stays whole in memory.
+    """
+    graph, parts = pen.graph, ([], [], [])  # type: tuple[list[str], list[str], list[str]]
+    for i, (level, width) in enumerate(zip(levels, widths, strict=True)):
+        name = f"head.predict.{i}"
+        kernel, bias = kernel_and_bias(pen.weights, name, width, anchors * (5 + classes), 1)
+        kernels, biases = kernel.reshape(anchors, 5 + classes, width), bias.reshape(anchors, 5 + classes)
+        cells = cells_first(graph, level)
+        for part, own, called in zip(parts, (slice(4), slice(4, 5), slice(5, None)), ("box", "objectness", "classes"), strict=True):
+            depth = kernels[0, own].shape[0]
+            flat = kernels[:, own].reshape(anchors * depth, width, 1, 1), biases[:, own].reshape(-1)
+            found = cell_scores(graph, cells, *flat, f"{name}.{called}")
+            shape = graph.integers(0, -1) if called == "objectness" else graph.integers(0, -1, depth)
+            part.append(graph.op("Reshape", found, shape))
+    boxes, objectness, labels = (graph.op("Concat", *part, axis=1) for part in parts)
+    return boxes, objectness, labels
+
+
+def anchor_maps(pen: Pen, levels: Sequence[str], widths: Sequence[int], anchors: int, classes: int) -> list[str]:
+    """The same as published: (B, A (5 + K), h, w) a level."""
+    named = [(level, f"head.predict.{i}", width) for i, (level, width) in enumerate(zip(levels, widths, strict=True))]
+    out = anchors * (5 + classes)
+    return [convolution(pen.graph, x, *kernel_and_bias(pen.weights, name, width, out, 1), name) for x, name, width in named]
+
+
+def distribution_towers(pen: Pen, levels: Sequence[str], widths: Sequence[int], head: DistributionHead) -> list[tuple[str, str]]:
+    """YOLOv8's two towers a level, before their last convolution (section 4.4): features for the box and for the classes."""
+    towers = []
+    for i, (level, width) in enumerate(zip(levels, widths, strict=True)):
+        box, label = level, level
+        for part, c_in in (("first", width), ("second", head.box_width)):
+            box = conv_norm(pen, box, f"head.box.{i}.{part}", c_in, head.box_width, 3)
+        for part, c_in in (("first", width), ("second", head.label_width)):
+            name = f"head.label.{i}.{part}"
+            if head.depthwise:
+                label = conv_norm(pen, label, f"{name}.depth", c_in, c_in, 3, depthwise=True)
+                label = conv_norm(pen, label, f"{name}.point", c_in, head.label_width)
+            else:
+                label = conv_norm(pen, label, name, c_in, head.label_width, 3)
+        towers.append((box, label))
+    return towers
+
+
+def distribution_predictions(pen: Pen, towers: Sequence[tuple[str, str]], head: DistributionHead, classes: int) -> tuple[str, str]:
+    """Distances (B, N, 4 R) and classes (B, N, K) of all cells, as logits."""
+    graph, distances, labels = pen.graph, [], []
+    for i, (box, label) in enumerate(towers):
+        for found, x, width, out, name in (
+            (distances, box, head.box_width, 4 * head.bins, f"head.box.{i}.predict"),
+            (labels, label, head.label_width, classes, f"head.label.{i}.predict"),
+        ):
+            found.append(cell_scores(graph, cells_first(graph, x), *kernel_and_bias(pen.weights, name, width, out, 1), name))
+    return graph.op("Concat", *distances, axis=1), graph.op("Concat", *labels, axis=1)
+
+
+def distribution_maps(pen: Pen, towers: Sequence[tuple[str, str]], head: DistributionHead, classes: int) -> list[str]:
+    """The same as published: (B, 4 R + K, h, w) a level."""
+    maps = []
+    for i, (box, label) in enumerate(towers):
+        distances = kernel_and_bias(pen.weights, f"head.box.{i}.predict", head.box_width, 4 * head.bins, 1)
+        scores = kernel_and_bias(pen.weights, f"head.label.{i}.predict", head.label_width, classes, 1)
+        parts = [
+            convolution(pen.graph, box, *distances, f"head.box.{i}.predict"),
+            convolution(pen.graph, label, *scores, f"head.label.{i}.predict"),
+        ]
+        maps.append(pen.graph.op("Concat", *parts, axis=1))
+    return maps

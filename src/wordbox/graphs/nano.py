@@ -46,7 +46,7 @@ def draw(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[s
     points, strides = ending.grid(graph, images, spec.strides, spec.point)
 
     def decode(cells: str) -> str:
-        return ending.distances_to_boxes(graph, distances, points, strides, cells, spec.bins)
+        return ending.distances_to_boxes(graph, distances, points, strides, cells, range(spec.bins))
 
     ending.shortlist(graph, logits, decode, limits, sigmoid=True)
     return graph.model(metadata, "wordbox-nano")

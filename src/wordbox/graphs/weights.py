@@ -17,10 +17,14 @@ _SPARE = 1 << 26  # numbers stood in for what is missing, at most: a small file 
 class Weights:
     """The arrays of one network. Blocks take what they need by name and shape; `finish` says what did not fit."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], where: str) -> None:
-        """Wrap the `arrays` of the file `where`; their names are attribute paths such as `backbone.stem.weight`."""
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], where: str, called: Mapping[str, str] | None = None) -> None:
+        """Wrap the `arrays` of the file `where`; their names are attribute paths such as `backbone.stem.weight`.
+
+        `called` gives the names that the file itself has for them, which errors then use.
+        """
         self._arrays = arrays
         self._where = where
+        self._called = called or {}
         self._stood_in = 0
         self.shapes: dict[str, tuple[int, ...]] = {}
         """What the drawing asked for, in order: the network's names and shapes."""
@@ -41,12 +45,13 @@ class Weights:
 
     def finish(self) -> None:
         """Raise WeightsError with every missing, misshapen and unexpected array, if there are any."""
-        faults = [f"missing {name} {list(shape)}" for name, shape in self.shapes.items() if name not in self._arrays]
+        asked, given, called = self.shapes, self._arrays, self._called
+        faults = [f"missing {called.get(name, name)} {list(shape)}" for name, shape in asked.items() if name not in given]
         faults += [
-            f"{name} is {list(self._arrays[name].shape)}, expected {list(shape)}"
-            for name, shape in self.shapes.items()
-            if name in self._arrays and self._arrays[name].shape != shape
+            f"{called.get(name, name)} is {list(given[name].shape)}, expected {list(shape)}"
+            for name, shape in asked.items()
+            if name in given and given[name].shape != shape
         ]
-        faults += [f"unexpected {name} {list(array.shape)}" for name, array in self._arrays.items() if name not in self.shapes]
+        faults += [f"unexpected {called.get(name, name)} {list(array.shape)}" for name, array in given.items() if name not in asked]
         if faults:
             raise WeightsError(f"{self._where}: {len(faults)} arrays do not fit the network: {'; '.join(faults)}")
