@@ -1,4 +1,4 @@
-"""Our own file: safetensors under our names, with the Manifest in its metadata."""
+"""Safetensors: our own files, under our names and with the Manifest in their metadata, and the bare arrays of others."""
 
 import struct
 from collections.abc import Mapping
@@ -15,17 +15,14 @@ from wordbox.errors import WeightsError
 from wordbox.manifest import Manifest
 
 
-def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest]:
-    """Named arrays and Manifest of a native file. Raises WeightsError that names the file and its fault."""
+def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest | None]:
+    """Named arrays and Manifest of a safetensors file; None for the Manifest of one that Wordbox did not write.
+
+    Raises WeightsError that names the file and its fault.
+    """
     try:
         with safe_open(str(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            found = manifest.from_metadata(metadata, str(path))
-            if found is None:
-                raise WeightsError(
-                    f"{path}: a safetensors file without a manifest (its metadata holds {sorted(metadata) or 'nothing'}); "
-                    f"expected the key {manifest.KEY!r}, as Wordbox writes it"
-                )
+            found = manifest.from_metadata(file.metadata() or {}, str(path))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file (looked for {path.resolve()})") from error

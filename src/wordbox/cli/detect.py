@@ -72,9 +72,13 @@ def detect(
     if json != "-" and good:
         _print_found(good)
         many = f", {1000 * spent / len(results):.0f} ms a picture" if len(results) > 1 else ""
+        from wordbox.detection.detections import Dropped
+
         count = "1 picture" if len(good) == 1 else f"{len(good)} pictures"
         saved = f"; drawn into {save}" if drawn.count else ""
-        print(f"{sum(map(len, good))} found in {count}; {loaded - begun:.2f} s to load, {spent:.2f} s to detect{many}{saved}")
+        dropped = sum((result.dropped for result in good), Dropped())
+        lost = f"; dropped {dropped}" if str(dropped) else ""
+        print(f"{sum(map(len, good))} found in {count}{lost}; {loaded - begun:.2f} s to load, {spent:.2f} s to detect{many}{saved}")
     if failed:
         say(f"{len(failed)} of {len(results)} pictures could not be read")
     if failed or drawn.failed:

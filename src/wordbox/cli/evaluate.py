@@ -12,24 +12,25 @@ from wordbox.settings import EvaluateSettings
 
 @with_settings(EvaluateSettings)
 def evaluate(
-    data: Annotated[Path, typer.Argument(metavar="DATA.json", help="Labels in COCO's JSON, with the pictures beside it or in images/.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labels: COCO's JSON, YOLO's data.yaml, or a folder in Pascal VOC's XML.")],
     *,
     settings: EvaluateSettings,
     words: WordList = None,
     weights: Weights = None,
+    split: Annotated[str, typer.Option(help="Which pictures of a data.yaml or folder: val, test or train.")] = "val",
     json: Json = None,
     synonyms: Synonyms = True,
     device: Device = "cpu",
 ) -> None:
     """Measure average precision on labelled pictures, by COCO's rules.
 
-    wordbox evaluate instances.json --words 'person, dog'
+    wordbox evaluate data.yaml --words 'person, dog'
     """
     write = json_writer(json)
     from wordbox import api
 
     detector = api.load(weights, synonyms=synonyms, device=device)
-    dataset = api.read_dataset(data)
+    dataset = api.read_dataset(data, split)
     with progress_bar("Evaluating", len(dataset.records)) as progress:
         report = api.evaluate(detector, dataset, words=words, settings=settings, progress=progress)
     for note in report.notes:
@@ -39,6 +40,7 @@ def evaluate(
         header, *rows = report.table()
         print_table(header, rows)
         figures = "  ".join(f"{name} {'-' if value is None else format(value, '.4f')}" for name, value in report.metrics.items())
-        print(f"{figures}\n{report.images} pictures, {report.boxes} boxes, {report.seconds:.1f} s")
+        dropped = f"; dropped {report.dropped}" if str(report.dropped) else ""
+        print(f"{figures}\n{report.images} pictures, {report.boxes} boxes, {report.seconds:.1f} s{dropped}\n{report.conditions}")
     if report.failed:
         raise typer.Exit(1)

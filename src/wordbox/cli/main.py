@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from wordbox import __version__
-from wordbox.cli import detect, evaluate, info
+from wordbox.cli import benchmark, convert, detect, evaluate, export, info
 from wordbox.errors import WordboxError
 
 app = typer.Typer(
@@ -23,6 +23,9 @@ app = typer.Typer(
 app.command("detect")(detect.detect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
+app.command("convert")(convert.convert)
+app.command("export")(export.export)
+app.command("benchmark")(benchmark.benchmark)
 
 
 def _version(asked: bool) -> None:

@@ -11,7 +11,12 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", "-w", help="A .safetensors or .onnx file. Left out: the model inside the package.", metavar="FILE"),
+    typer.Option(
+        "--weights",
+        "-w",
+        help="A .pt, .safetensors, .onnx or .xml file, or a published name such as yolov8n. Left out: the model inside the package.",
+        metavar="FILE",
+    ),
 ]
 WordList = Annotated[
     str | None,
@@ -22,7 +27,18 @@ WordList = Annotated[
     ),
 ]
 Synonyms = Annotated[bool, typer.Option("--synonyms/--no-synonyms", help="Look words up in the model's list of synonyms first.")]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, or cuda where onnxruntime-gpu is installed.", metavar="cpu|cuda")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, or cuda where the engine reaches a graphics card.", metavar="cpu|cuda")]
+Engine = Annotated[
+    str, typer.Option(help="What computes. auto is onnxruntime, and openvino for an .xml.", metavar="auto|onnxruntime|openvino|torch")
+]
+Precision = Annotated[
+    str, typer.Option(help="How exactly to compute; less than float32 needs an engine that can.", metavar="float32|bfloat16|float16")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processors to use. Left out: all that this process may use.", metavar="N")]
+Spec = Annotated[
+    str | None,
+    typer.Option(help="Which network bare arrays belong to, where they do not say: yolov5s@v3.1 for instance.", metavar="NAME"),
+]
 Json = Annotated[str | None, typer.Option("--json", help="Write the answer as JSON to this file; - is standard output.", metavar="FILE|-")]
 
 
@@ -32,6 +48,7 @@ def with_settings(kind: type[Any]) -> Callable[[Command], Command]:
     made = []
     for field in fields(kind):
         value, sentence = get_args(hints[field.name])
+        value = str | None if str in get_args(value) else value  # what may be text among other things is typed as text
         option: Any = Annotated[value, typer.Option(f"--{field.name.replace('_', '-')}", help=sentence)]
         made.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=option))
 

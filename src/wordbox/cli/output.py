@@ -10,6 +10,7 @@ from typing import Any
 
 from wordbox.errors import InputError
 
+_WIDE = 250
 SHOWN = 200
 """Rows of a table that are printed; more help nobody, and files hold them all."""
 
@@ -75,7 +76,8 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int 
         table.add_column(name, justify="left" if i < left else "right", overflow="fold")
     for row in every[:SHOWN]:
         table.add_row(*map(Text, row))  # plain text: words of users may hold square brackets
-    Console().print(table)
+    # where no terminal says how wide it is, nothing is folded
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
     if len(every) > SHOWN:
         print(f"... and {len(every) - SHOWN} more rows")
 

@@ -1,0 +1,86 @@
+"""What a model is, in figures: its layer table, parameters and operations, beside what its file says."""
+
+import math
+from typing import Any
+
+from wordbox import variants
+from wordbox.arrays import Named, of_layer
+from wordbox.errors import WeightsError
+from wordbox.graphs import count
+from wordbox.layers import Layer, layers
+from wordbox.opening import Model
+from wordbox.specs import DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec
+
+YOLO_SIZE = 640
+"""Operations of YOLOs are counted on a square canvas of this side, as published."""
+
+
+def file(model: Model) -> dict[str, Any]:
+    """Everything about a model file. Raises WeightsError where its arrays do not fit its network."""
+    manifest, graph = model.manifest, model.graph()
+    size = manifest.preprocessing.size
+    height, width = (size, size) if isinstance(size, int) else size
+    said = {
+        "size": [height, width],
+        "open": manifest.open,
+        "words": list(manifest.names),
+        "licence": manifest.licence or None,
+        "origin": manifest.origin or None,
+    }
+    if isinstance(manifest.spec, Yolov5Spec | Yolov8Spec):
+        return {"name": manifest.name, **_figures(manifest.spec), **said}
+    embedding = manifest.spec.embedding if manifest.spec is not None else 0
+    shapes = {
+        "images": (1, height, width, 3),
+        "words": (1, len(manifest.names), embedding),
+        "words_mask": (1, len(manifest.names)),
+        "conf": (),
+        "iou": (),
+        "max_candidates": (1,),
+    }
+    return {"name": manifest.name, "parameters": count.parameters(graph), "flops": count.flops(graph, shapes), "layers": None, **said}
+
+
+def network(name: str) -> dict[str, Any]:
+    """Everything about the network called `name`, without weights. Raises WeightsError where there is none of that name."""
+    spec = variants.named(name)
+    if isinstance(spec, NanoSpec):
+        raise WeightsError(f"{name!r} is a model, not a bare network; leave the name out to see it")
+    stride = max(spec.strides)
+    size = 1280 if stride == 64 else 640
+    return {"name": name, **_figures(spec), "size": [size, size], "open": False, "words": None, "licence": None, "origin": None}
+
+
+def _figures(spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
+    rows = [_row(layer, spec) for layer in layers(spec)]
+    every = [named for layer in layers(spec) for named in of_layer(layer, spec)]
+    return {"parameters": sum(row["parameters"] for row in rows), "flops": _flops(spec, every), "layers": rows}
+
+
+def _row(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
+    own = sum(math.prod(named.shape) for named in of_layer(layer, spec) if not named.is_statistic)
+    cells = YOLO_SIZE // layer.stride if layer.stride else 0
+    return {
+        "index": layer.index,
+        "from": list(layer.sources),
+        "repeats": layer.repeats,
+        "module": layer.module,
+        "arguments": list(layer.arguments),
+        "name": layer.name,
+        "parameters": own,
+        "output": [layer.channels, cells, cells] if layer.stride else _head_shapes(spec),
+    }
+
+
+def _head_shapes(spec: Yolov5Spec | Yolov8Spec) -> list[list[int]]:
+    head = spec.head
+    depth = 4 * head.bins + spec.classes if isinstance(head, DistributionHead) else len(head.anchors[0]) * (5 + spec.classes)
+    return [[depth, YOLO_SIZE // stride, YOLO_SIZE // stride] for stride in spec.strides]
+
+
+def _flops(spec: Yolov5Spec | Yolov8Spec, every: list[Named]) -> int:
+    """Twice the multiply-adds of all convolutions ("conv" in spec yolov5-yolov8.md, section 1.9)."""
+    total = sum(math.prod(named.shape) * (YOLO_SIZE // named.stride) ** 2 for named in every if named.stride and len(named.shape) == 4)
+    if isinstance(spec.head, DistributionHead):  # the ramp is a convolution too, over four sides of every cell
+        total += spec.head.bins * 4 * sum((YOLO_SIZE // stride) ** 2 for stride in spec.strides)
+    return 2 * total

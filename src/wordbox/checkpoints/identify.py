@@ -1,0 +1,230 @@
+"""Which network a file's arrays belong to, told from published names and shapes alone.
+
+Sources: spec yolov5-yolov8.md, sections 1.2, 1.6, 1.7, 2.4 and 2.7. What shapes cannot say (activation, pools, strides of a plain
+state_dict) is the published form's unless the pickled modules or the user say otherwise.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wordbox.errors import WeightsError
+from wordbox.specs import AnchorHead, Anchors, DistributionHead, Yolov5Spec, Yolov8Spec
+from wordbox.variants import ANCHORS, GENERATIONS, YOLOV5_SIZES, named
+
+Arrays = Mapping[str, NDArray[Any]]
+YoloSpec = Yolov5Spec | Yolov8Spec
+
+_ROW = re.compile(r"model\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What the number of the last row and the kind of head say."""
+
+    family: str
+    stages: int
+    """How many stages the backbone has."""
+    strides: tuple[int, ...]
+    neck: int
+    """A row of the neck with a CSP block."""
+
+
+_FORMS = {
+    (24, "anchor"): _Form("yolov5", 4, (8, 16, 32), 13),
+    (27, "anchor"): _Form("yolov5", 4, (8, 16, 32), 13),  # v1.0
+    (33, "anchor"): _Form("yolov5", 5, (8, 16, 32, 64), 15),
+    (24, "distribution"): _Form("yolov5", 4, (8, 16, 32), 13),
+    (33, "distribution"): _Form("yolov5", 5, (8, 16, 32, 64), 15),
+    (22, "distribution"): _Form("yolov8", 4, (8, 16, 32), 12),
+    (28, "distribution"): _Form("yolov8", 4, (4, 8, 16, 32), 12),
+    (30, "distribution"): _Form("yolov8", 5, (8, 16, 32, 64), 14),
+}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A network as far as shapes tell."""
+
+    spec: YoloSpec
+    v1: bool
+    """Whether the rows are v1.0's, whose head is spread over the neck."""
+
+
+def structure(arrays: Arrays, where: str) -> Structure:
+    """The network that arrays of published names and shapes belong to.
+
+    Raises WeightsError where it is none that Wordbox knows. Not every array is looked at: whoever draws the network does that.
+    """
+    rows = [int(found[1]) for found in map(_ROW.match, arrays) if found]
+    if not rows:
+        shown = ", ".join(list(arrays)[:5])
+        raise WeightsError(f"{where}: found {len(arrays)} arrays ({shown}...), expected names such as model.0.conv.weight; it is no YOLO")
+    last = max(rows)
+    if f"model.{last}.cv2.0.0.conv.weight" in arrays:
+        kind = "distribution"
+    elif f"model.{last}.m.0.weight" in arrays or (last == 27 and "model.18.weight" in arrays):
+        kind = "anchor"
+    else:
+        raise WeightsError(
+            f"{where}: its last row, {last}, is neither YOLOv5's head nor YOLOv8's; Wordbox reads detection networks of both"
+        )
+    form = _FORMS.get((last, kind))
+    if form is None:
+        raise WeightsError(
+            f"{where}: a modified network: its head is row {last}, and those of the networks that Wordbox knows are rows "
+            f"{', '.join(str(row) for row, one in _FORMS if one == kind)}"
+        )
+    take = _Shapes(arrays, where)
+    try:
+        spec = _yolov5(take, form, last, kind) if form.family == "yolov5" else _yolov8(take, form, last)
+    except ValueError as error:  # numbers that no network can have
+        raise WeightsError(f"{where}: its shapes give no network: {error}") from error
+    return Structure(spec, v1=last == 27)
+
+
+def candidates(spec: YoloSpec) -> list[str]:
+    """Names of the published networks of this structure that differ in what shapes cannot tell, one for each activation."""
+    if isinstance(spec, Yolov8Spec) or isinstance(spec.head, DistributionHead):
+        return []
+    size = published_size(spec) or "s"
+    p6 = "6" if len(spec.strides) == 4 else ""
+    by_activation = {one.activation: tag for tag, one in GENERATIONS.items() if (one.stem, one.csp) == (spec.stem, spec.csp)}
+    return [f"yolov5{size}{p6}@{tag}" for tag in by_activation.values()]
+
+
+def published_size(spec: Yolov5Spec) -> str | None:
+    """n, s, m, l or x; None where depth and width are somebody's own."""
+    for size in YOLOV5_SIZES:
+        one = named(f"yolov5{size}{'6' if len(spec.strides) == 4 else ''}", spec.classes)
+        if isinstance(one, Yolov5Spec) and (one.widths, one.neck_repeats) == (spec.widths, spec.neck_repeats):
+            return size
+    return None
+
+
+def decided(found: YoloSpec, name: str, where: str) -> YoloSpec:
+    """`found` with what shapes cannot tell taken from the network called `name`. Raises WeightsError where the two do not fit."""
+    wanted = named(name, found.classes)
+    if isinstance(wanted, Yolov5Spec) and isinstance(found, Yolov5Spec):
+        facts = {"activation": wanted.activation, "csp_activation": wanted.csp_activation, "pool_sides": wanted.pool_sides}
+        merged: Any = replace(found, **facts)
+        like = replace(wanted, head=merged.head)
+        if isinstance(found.head, AnchorHead) != isinstance(wanted.head, AnchorHead) or _differences(merged, like):
+            own_depth = published_size(found) is None and _form_of(merged) == _form_of(like)
+            if not own_depth:
+                raise WeightsError(f"{where}: it is no {name}: {'; '.join(_differences(merged, like)) or 'the heads differ'}")
+        return merged  # type: ignore[no-any-return]
+    if isinstance(wanted, Yolov8Spec) and isinstance(found, Yolov8Spec):
+        merged = replace(found, activation=wanted.activation)
+        like8 = replace(wanted, head=found.head)
+        if _differences(merged, like8):
+            raise WeightsError(f"{where}: it is no {name}: {'; '.join(_differences(merged, like8))}")
+        return merged  # type: ignore[no-any-return]
+    raise WeightsError(f"{where}: it holds a network of the family {found.family}, and {name} is of the family {wanted.family}")
+
+
+def _form_of(spec: Yolov5Spec) -> tuple[object, ...]:
+    return spec.stem, spec.csp, spec.pool, spec.strides, spec.transformer
+
+
+def _differences(found: object, wanted: object) -> list[str]:
+    """Fields in which the file differs from what was named."""
+    mine, theirs = vars(found), vars(wanted)
+    return [f"{key} is {mine[key]!r}, expected {theirs[key]!r}" for key in mine if mine[key] != theirs[key]]
+
+
+class _Shapes:
+    """Shapes by name, with an error that says which one is missing."""
+
+    def __init__(self, arrays: Arrays, where: str) -> None:
+        self.arrays = arrays
+        self._where = where
+
+    def out(self, name: str) -> int:
+        """Output channels of the kernel `name`."""
+        array = self.arrays.get(name)
+        if array is None or array.ndim == 0 or array.shape[0] == 0:
+            what = "is missing" if array is None else f"has shape {list(array.shape)}"
+            raise WeightsError(
+                f"{self._where}: {name} {what}; this part of the network cannot be told, and the file may be cut or modified"
+            )
+        return int(array.shape[0])
+
+    def count(self, prefix: str) -> int:
+        """How many numbered parts stand below `prefix`; at least 1."""
+        pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+        return max((int(found[1]) + 1 for found in map(pattern.match, self.arrays) if found), default=1)
+
+
+def _yolov5(take: _Shapes, form: _Form, last: int, kind: str) -> Yolov5Spec:
+    arrays, stages = take.arrays, form.stages
+    focus = "model.0.conv.conv.weight" in arrays
+    end = 2 * stages
+    pool_first = f"model.{end}.cv3.conv.weight" not in arrays and f"model.{end}.cv4.conv.weight" not in arrays
+    csp_rows = [*range(2, end, 2), end + 1 if pool_first else end]
+    transformer = f"model.{csp_rows[-1]}.m.linear.weight" in arrays
+    downs = [f"model.{row}.conv.weight" for row in range(1, end, 2)]
+    head: AnchorHead | DistributionHead
+    if kind == "anchor":
+        anchors = _anchors(arrays, last, form.strides)
+        head = AnchorHead(anchors=anchors)
+        classes = take.out("model.18.weight" if last == 27 else f"model.{last}.m.0.weight") // len(anchors[0]) - 5
+    else:
+        head, classes = _distribution(take, last)
+    return Yolov5Spec(
+        classes=max(classes, 1),
+        widths=(take.out("model.0.conv.conv.weight" if focus else "model.0.conv.weight"), *map(take.out, downs)),
+        repeats=tuple(take.count(f"model.{row}.m.tr" if transformer and row == csp_rows[-1] else f"model.{row}.m") for row in csp_rows),
+        neck_repeats=take.count(f"model.{form.neck}.m"),
+        head=head,
+        stem="focus" if focus else "conv",
+        csp="BottleneckCSP" if "model.2.cv4.conv.weight" in arrays else "C3",
+        pool="SPP" if pool_first else "SPPF",
+        pool_sides=((3, 5, 7) if stages == 5 else (5, 9, 13)) if pool_first else (5,),
+        pool_first=pool_first,
+        transformer=transformer,
+        strides=form.strides,
+    )
+
+
+def _yolov8(take: _Shapes, form: _Form, last: int) -> Yolov8Spec:
+    end = 2 * form.stages
+    head, classes = _distribution(take, last)
+    # C2 keeps two halves, C2f those and every bottleneck's output
+    joined = take.arrays.get(f"model.{form.neck}.cv2.conv.weight")
+    split, repeats = take.out(f"model.{form.neck}.cv1.conv.weight"), take.count(f"model.{form.neck}.m")
+    return Yolov8Spec(
+        classes=classes,
+        widths=(take.out("model.0.conv.weight"), *(take.out(f"model.{row}.conv.weight") for row in range(1, end, 2))),
+        repeats=tuple(take.count(f"model.{row}.m") for row in range(2, end + 1, 2)),
+        neck_repeats=repeats,
+        head=head,
+        neck_csp="C2" if joined is not None and joined.ndim == 4 and joined.shape[1] == split else "C2f",
+        strides=form.strides,
+    )
+
+
+def _distribution(take: _Shapes, last: int) -> tuple[DistributionHead, int]:
+    """The head, whose widths depend on the release that built it (trap T13), and its classes."""
+    depthwise = f"model.{last}.cv3.0.0.1.conv.weight" in take.arrays
+    head = DistributionHead(
+        box_width=take.out(f"model.{last}.cv2.0.0.conv.weight"),
+        label_width=take.out(f"model.{last}.cv3.0.0.1.conv.weight" if depthwise else f"model.{last}.cv3.0.0.conv.weight"),
+        bins=max(take.out(f"model.{last}.cv2.0.2.weight") // 4, 1),
+        depthwise=depthwise,
+    )
+    return head, take.out(f"model.{last}.cv3.0.2.weight")
+
+
+def _anchors(arrays: Arrays, last: int, strides: tuple[int, ...]) -> Anchors:
+    """Anchors in pixels, finest level first, from the buffer that holds them in cells (trap T16); the published ones without it."""
+    buffer = arrays.get(f"model.{last}.anchors")
+    if buffer is None or buffer.ndim != 3 or buffer.shape[0] != len(strides) or buffer.shape[2] != 2:
+        return ANCHORS[len(strides)]
+    levels = buffer[::-1] if last == 27 else buffer
+    pixels = levels.astype(np.float64) * np.array(strides, np.float64).reshape(-1, 1, 1)
+    return tuple(tuple((float(w), float(h)) for w, h in level) for level in pixels)

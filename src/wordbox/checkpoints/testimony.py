@@ -1,0 +1,225 @@
+"""What the pickled modules of a YOLO testify beside their arrays: task, activation, epsilon, strides, names, wiring.
+
+Source: spec yolov5-yolov8.md, sections 2.3, 2.5 and 2.7.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wordbox.checkpoints.modules import Module, Pickled
+from wordbox.errors import WeightsError
+from wordbox.layers import Layer
+from wordbox.specs import ACTIVATIONS, Activation
+
+_TASKS = {
+    "SegmentationModel": "segmentation",
+    "ClassificationModel": "classification",
+    "PoseModel": "pose estimation",
+    "OBBModel": "detection of oriented boxes",
+    "WorldModel": "open-vocabulary detection (YOLO-World)",
+    "RTDETRDetectionModel": "detection by RT-DETR",
+    "Segment": "segmentation",
+    "Classify": "classification",
+    "Pose": "pose estimation",
+    "OBB": "detection of oriented boxes",
+    "WorldDetect": "open-vocabulary detection (YOLO-World)",
+}
+_OURS = ("models.", "yolov5.models.", "ultralytics.nn.", "utils.activations.", "yolov5.utils.activations.")
+_BLOCKS = {
+    *("Model", "DetectionModel", "Detect", "Conv", "DWConv", "Focus", "Concat", "Bottleneck", "BottleneckCSP", "C3", "C3TR"),
+    *("TransformerBlock", "TransformerLayer", "SPP", "SPPF", "C2f", "C2", "DFL"),
+}
+_TORCH = {
+    *("Sequential", "ModuleList", "Conv2d", "BatchNorm2d", "MaxPool2d", "Upsample", "Identity", "Linear", "MultiheadAttention"),
+    *("NonDynamicallyQuantizableLinear", "Dropout"),
+}
+_ROWS = {"torch.nn.modules.upsampling.Upsample": "Upsample"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Testimony:
+    """What the modules say; None where they say nothing."""
+
+    activation: Activation | None
+    leak: float | None
+    csp_activation: Activation | None
+    epsilon: float | None
+    strides: tuple[int, ...] | None
+    names: tuple[str, ...] | None
+    pool_sides: tuple[int, ...] | None
+
+
+def hear(network: Pickled, where: str) -> Testimony:
+    """What the modules say. Raises WeightsError for another task, foreign modules, and where they contradict each other."""
+    _check_task(network, where)
+    _check_modules(network.modules, where)
+    by_path = {module.path: module for module in network.modules}
+    inside, joined = [], []
+    for module in network.modules:
+        if _activation(module) is not None:
+            owner = by_path.get(module.path.rpartition(".")[0])
+            (joined if owner is not None and _short(owner.kind) == "BottleneckCSP" else inside).append(module)
+    activation, leak = _one_activation(inside, where)
+    csp_activation, csp_leak = _one_activation(joined, where)
+    epsilons = {float(module.attributes["eps"]) for module in network.modules if _short(module.kind) == "BatchNorm2d"}
+    if len(epsilons) > 1:
+        raise WeightsError(f"{where}: a modified network: its norms have the epsilons {sorted(epsilons)}, expected one for all")
+    root, head = network.modules[0], _head(network.modules, where)
+    return Testimony(
+        activation=activation,
+        leak=leak if leak is not None else csp_leak,
+        csp_activation=csp_activation,
+        epsilon=next(iter(epsilons), None),
+        strides=_strides(head, root, where),
+        names=_names(root.attributes.get("names"), where),
+        pool_sides=_pool_sides(network.modules),
+    )
+
+
+def check_wiring(network: Pickled, table: Sequence[Layer], where: str) -> None:
+    """Raise WeightsError with each row whose module, sources or shortcuts are not those of `table`: the shapes fit, but not the network."""
+    rows: dict[int, Module] = {}
+    for module in network.modules:
+        parts = module.path.split(".")
+        if len(parts) == 2 and parts[0] == "model" and parts[1].isdecimal():
+            rows[int(parts[1])] = module
+    faults = [f"row {row} is a {_short(module.kind)}, expected nothing" for row, module in rows.items() if row >= len(table)]
+    for layer in table:
+        module = rows.get(layer.index)
+        if module is None:
+            faults.append(f"row {layer.index} is missing, expected {layer.module}")
+        elif _short(module.kind) != layer.module:
+            faults.append(f"row {layer.index} is a {_short(module.kind)}, expected {layer.module}")
+        elif _sources(module) not in (None, layer.sources):
+            faults.append(f"row {layer.index} takes rows {list(_sources(module) or ())}, expected {list(layer.sources)}")
+        else:
+            faults += _inner_faults(network.modules, module, layer)
+    if faults:
+        raise WeightsError(
+            f"{where}: a modified network: {'; '.join(faults[:10])}{f' and {len(faults) - 10} more' if len(faults) > 10 else ''}"
+        )
+
+
+def _check_task(network: Pickled, where: str) -> None:
+    for kind in (network.kind, *(module.kind for module in network.modules)):
+        if _short(kind) in _TASKS and kind.startswith(_OURS):
+            raise WeightsError(
+                f"{where}: these weights are for {_TASKS[_short(kind)]}; this version reads detection networks of YOLOv5 and YOLOv8"
+            )
+
+
+def _check_modules(modules: Iterable[Module], where: str) -> None:
+    foreign = []
+    for module in modules:
+        own = module.kind.startswith(_OURS) and (_short(module.kind) in _BLOCKS or _activation(module) is not None)
+        torch = module.kind.startswith("torch.nn.modules.") and (_short(module.kind) in _TORCH or _activation(module) is not None)
+        if (
+            not own
+            and not torch
+            and not module.kind.startswith(("torch.nn.modules.loss.", "ultralytics.utils."))
+            and module.kind not in foreign
+        ):
+            foreign.append(module.kind)
+    if foreign:
+        raise WeightsError(
+            f"{where}: a modified network with modules that Wordbox does not know: {', '.join(foreign)}; "
+            "it can be used as an ONNX export made where those modules are defined"
+        )
+
+
+def _activation(module: Module) -> Activation | None:
+    short = {"MemoryEfficientMish": "Mish", "MemoryEfficientSwish": "SiLU", "Swish": "SiLU"}.get(_short(module.kind), _short(module.kind))
+    return next((one for one in ACTIVATIONS if one == short), None)
+
+
+def _one_activation(modules: Iterable[Module], where: str) -> tuple[Activation | None, float | None]:
+    """The activation and its slope that all of `modules` share."""
+    found = dict.fromkeys((_activation(module), _number(module.attributes.get("negative_slope"))) for module in modules)
+    if len(found) > 1:
+        shown = ", ".join(str(kind) if slope is None else f"{kind} of slope {slope}" for kind, slope in found)
+        raise WeightsError(f"{where}: a modified network: its convolutions have several activations ({shown}), expected one")
+    return next(iter(found), (None, None))
+
+
+def _head(modules: Iterable[Module], where: str) -> Module:
+    heads = [module for module in modules if _short(module.kind) == "Detect"]
+    if len(heads) != 1:
+        raise WeightsError(
+            f"{where}: found {len(heads)} modules called Detect, expected one: this is no detection network that Wordbox knows"
+        )
+    return heads[0]
+
+
+def _strides(head: Module, root: Module, where: str) -> tuple[int, ...] | None:
+    for owner in (head, root):
+        value = owner.attributes.get("stride")
+        if value is None:
+            continue
+        try:
+            numbers = np.asarray(value, np.float64).reshape(-1)
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"{where}: found strides {value!r:.60}, expected numbers") from error
+        if numbers.size and np.all(numbers > 0):
+            return tuple(sorted(int(number) for number in numbers))
+    return None
+
+
+def _names(value: object, where: str) -> tuple[str, ...] | None:
+    """Class names, from a list or a mapping of numbers to names (trap T17)."""
+    if isinstance(value, Mapping):
+        try:
+            numbered = {int(key): name for key, name in value.items()}
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"{where}: found names {value!r:.80}, expected a list, or numbers from 0 as keys") from error
+        if sorted(numbered) != list(range(len(value))):
+            raise WeightsError(f"{where}: found names numbered {sorted(numbered)[:10]}, expected 0 to {len(value) - 1}")
+        value = [numbered[i] for i in range(len(numbered))]
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    return tuple(str(name).encode("utf-8", "replace").decode() for name in value)
+
+
+def _pool_sides(modules: Iterable[Module]) -> tuple[int, ...] | None:
+    sides = [_number(module.attributes.get("kernel_size")) for module in modules if _short(module.kind) == "MaxPool2d"]
+    return tuple(int(side) for side in sides if side is not None) or None
+
+
+def _sources(module: Module) -> tuple[int, ...] | None:
+    value = module.attributes.get("f")
+    if isinstance(value, int):
+        return (value,)
+    return tuple(value) if isinstance(value, list | tuple) and all(isinstance(one, int) for one in value) else None
+
+
+def _inner_faults(modules: Iterable[Module], row: Module, layer: Layer) -> Iterable[str]:
+    """Shortcuts and enlargement that are not the published ones."""
+    if layer.module == "Upsample":
+        factor, mode = _number(row.attributes.get("scale_factor")), row.attributes.get("mode")
+        if factor not in (None, 2.0) or mode not in (None, "nearest"):
+            yield f"row {layer.index} enlarges {factor} times, {mode}, expected 2 times, nearest"
+    shortcut = _has_shortcut(layer)
+    for module in modules:
+        if (
+            module.path.startswith(f"{row.path}.")
+            and _short(module.kind) == "Bottleneck"
+            and module.attributes.get("add") not in (None, shortcut)
+        ):
+            yield f"{module.path} {'lacks' if shortcut else 'has'} a shortcut"
+
+
+def _has_shortcut(layer: Layer) -> bool:
+    """What the arguments of a CSP row say: C2f's is off unless said, the others' on."""
+    said = [argument for argument in layer.arguments if isinstance(argument, bool)]
+    return said[0] if said else layer.module not in ("C2f", "C2")
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, list | tuple) and value:
+        value = value[0]
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _short(kind: str) -> str:
+    return kind.rpartition(".")[2]

@@ -1,0 +1,43 @@
+"""`wordbox export`: a model as a file for other programs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wordbox.cli.output import say
+
+
+def export(
+    weights: Annotated[str, typer.Argument(metavar="W", help="A model file, or wordbox-nano for the packaged one.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.onnx|OUT.xml", help="ONNX, or OpenVINO's .xml with its .bin beside it.")],
+    *,
+    nms: Annotated[
+        str, typer.Option(help="graph: the file drops overlaps itself, for programs that run it without Wordbox.", metavar="host|graph")
+    ] = "host",
+    verify: Annotated[bool, typer.Option("--verify", help="Compare the file with the model on photos, and note it inside.")] = False,
+    photos: Annotated[str | None, typer.Option(help="Pictures to verify with. Left out: two in the package.", metavar="SOURCE")] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="Which network the weights are of, where their file does not say.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Write a model as a file for other programs; Wordbox itself runs it too.
+
+    wordbox export best.pt best.onnx --verify
+    """
+    from wordbox import api
+    from wordbox.export import target
+
+    verified = api.export(weights, out, nms=nms, verify=verify or photos is not None, photos=photos, spec=spec)
+    written = [f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in target.files(out)]
+    print(f"written: {' and '.join(reversed(written))}")
+    if verified is None:
+        return
+    many = "1 photo" if verified.photos == 1 else f"{verified.photos} photos"
+    print(
+        f"{verified.engine} against {verified.against}, {verified.compared} boxes in {many}: "
+        f"at most {verified.boxes:.1g} pixels and {verified.scores:.1g} in score apart, {verified.unmatched} on one side only"
+    )
+    if not verified.promised:
+        say("that is further apart than a hundredth of a pixel and a thousandth in score; the file is written all the same")
+        raise typer.Exit(1)

@@ -1,0 +1,175 @@
+"""From what a user names to an opened model: the file found, its arrays or graph read, its Manifest checked against them."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from wordbox.checkpoints import foreign as checkpoint_of_others
+from wordbox.checkpoints import native
+from wordbox.errors import WeightsError
+from wordbox.graphs import ending, nano, suppression, yolo
+from wordbox.graphs import foreign as graph_of_others
+from wordbox.manifest import Manifest, Partner, from_metadata
+from wordbox.published import find
+from wordbox.published.entries import ENTRIES, Entry
+from wordbox.specs import NanoSpec
+from wordbox.vocabulary.encoders import TextEncoder
+from wordbox.vocabulary.table import TableEncoder
+
+logger = logging.getLogger("wordbox")
+
+PACKAGED = "wordbox-nano"
+MODELS = Path(__file__).parent / "models"
+ENDINGS = (".pt", ".pth", ".safetensors", ".onnx", ".xml")
+"""What the names of model files end in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model file, read."""
+
+    path: Path
+    manifest: Manifest
+    arrays: Mapping[str, NDArray[Any]] | None
+    """The network's arrays by our names; None for an ONNX graph and OpenVINO's .xml."""
+    called: Mapping[str, str]
+    """What the file itself calls those arrays, where it has other names."""
+    exported: onnx.ModelProto | None
+    """The deployed graph of an .onnx file, another tool's with our ending."""
+
+    def graph(self) -> onnx.ModelProto:
+        """The deployed graph. Raises WeightsError where the arrays are not those of the network, or no graph can be drawn."""
+        if self.exported is not None:
+            return self.exported
+        spec, where = self.manifest.spec, str(self.path)
+        if self.arrays is None:
+            raise WeightsError(f"{where}: a file of OpenVINO's holds a graph that only OpenVINO reads; use the file that it was made from")
+        if spec is None:
+            raise WeightsError(f"{where}: its manifest names no network, so its arrays cannot be used; make the file anew")
+        if isinstance(spec, NanoSpec):
+            return nano.draw(spec, self.arrays, self.manifest.to_metadata(), where)
+        return yolo.draw(spec, self.arrays, self.manifest.to_metadata(), where, self.called)
+
+
+def locate(source: str | Path | None) -> Path:
+    """The file that `source` means: a path, a published name such as "yolov5s@v3.1", or nothing (or "wordbox-nano"): the packaged model.
+
+    Raises WeightsError where there is none.
+    """
+    if source in (None, PACKAGED):
+        return MODELS / f"{PACKAGED}.safetensors"
+    if source == "":
+        raise WeightsError(f"found an empty name of a model, expected a file, or nothing for {PACKAGED!r}")
+    path = Path(str(source))
+    return find.path_of(str(source)) if is_name(source) and not path.exists() else path
+
+
+def is_name(source: str | Path | None) -> bool:
+    """Whether `source` looks like the name of a network, not like a file: no folder in it, and no ending of a model file."""
+    if not isinstance(source, str) or not source:
+        return False
+    path = Path(source)
+    return path.name == source and path.suffix.lower() not in ENDINGS
+
+
+def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
+    """The model in the file `path`. `spec` and `strict` are as in `checkpoints.foreign.read`, for files of that kind.
+
+    Raises WeightsError that names the file and its fault.
+    """
+    match path.suffix.lower():
+        case ".pt" | ".pth" | ".safetensors":
+            model = _arrays(path, spec, strict)
+        case ".onnx":
+            model = _graph(path, spec)
+        case _:
+            raise WeightsError(
+                f"{path}: no model of that kind is known; expected a .pt, .pth, .safetensors, .onnx or .xml file, a published name such as "
+                f"yolov5s, or {PACKAGED!r} (looked for {path.resolve()})"
+            )
+    manifest = model.manifest
+    if not manifest.names or (manifest.open and manifest.encoder is None):
+        lacks = "names" if not manifest.names else "the text encoder of its words"
+        raise WeightsError(f"{path}: its manifest lacks {lacks}; make the file anew")
+    return model
+
+
+def encoder(model: Path, manifest: Manifest, *, synonyms: bool) -> TextEncoder | None:
+    """The text encoder that an open model names: beside it, or the one in the package, whichever has the right checksum."""
+    partner = manifest.encoder
+    if partner is None or not manifest.open:
+        return None
+    tried = [model.parent / partner.name, MODELS / partner.name]
+    for path in tried:
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == partner.sha256:
+            return TableEncoder.load(path, synonyms=synonyms)
+    raise _no_encoder(model, partner, tried[0])
+
+
+def check_graph(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    """Raise WeightsError where a graph does not take and give what its manifest says."""
+    taken, given = {value.name for value in graph.graph.input}, {value.name for value in graph.graph.output}
+    wanted = ending.INPUTS | ending.WORD_INPUTS if manifest.open else ending.INPUTS
+    if (taken - suppression.INPUTS, given) != (wanted, ending.OUTPUTS):
+        kind = "open" if manifest.open else "of fixed classes"
+        raise WeightsError(
+            f"{path}: its manifest calls it {kind}, but the graph takes {sorted(taken)} and gives {sorted(given)}; "
+            f"expected {sorted(wanted)} and {sorted(ending.OUTPUTS)}"
+        )
+
+
+@cache
+def say_licence(name: str, licence: str) -> None:
+    """Say on standard error, once in a process, under which terms somebody's weights stand."""
+    logger.warning("%s: licence of these weights: %s", name, licence or "not stated in the file")
+
+
+def _arrays(path: Path, spec: str | None, strict: bool) -> Model:
+    if path.suffix.lower() == ".safetensors":
+        arrays, manifest = native.read(path)
+        if manifest is not None:
+            _refuse_spec(path, spec)
+            return Model(path, manifest, arrays, {}, None)
+        checkpoint = checkpoint_of_others.state_dict(arrays, path, spec=spec, strict=strict)
+    else:
+        checkpoint = checkpoint_of_others.read(path, spec=spec, strict=strict)
+    entry = _entry(path)
+    facts = checkpoint.manifest
+    if entry is not None:
+        facts = replace(facts, name=entry.name, licence=entry.licence, origin=f"{entry.address}; {facts.origin}")
+    return Model(path, facts, checkpoint.arrays, checkpoint.called, None)
+
+
+def _graph(path: Path, spec: str | None) -> Model:
+    _refuse_spec(path, spec)
+    graph = graph_of_others.read(path)
+    found = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(path))
+    graph, manifest = graph_of_others.adopt(graph, str(path)) if found is None else (graph, found)
+    check_graph(graph, manifest, path)
+    return Model(path, manifest, None, {}, graph)
+
+
+def _entry(path: Path) -> Entry | None:
+    """The published file that this one is, bit for bit, where its checksum is known."""
+    size = path.stat().st_size
+    likely = {entry.sha256: entry for entry in ENTRIES.values() if entry.bytes == size and entry.sha256}
+    return likely.get(hashlib.sha256(path.read_bytes()).hexdigest()) if likely else None
+
+
+def _refuse_spec(path: Path, spec: str | None) -> None:
+    if spec is not None:
+        raise WeightsError(f"{path}: it says itself which network it holds; leave the spec {spec!r} out")
+
+
+def _no_encoder(model: Path, partner: Partner, beside: Path) -> WeightsError:
+    return WeightsError(
+        f"{model}: its text encoder {partner.name} (sha256 {partner.sha256[:12]}...) was found neither at {beside} nor in this package; "
+        "put that file beside the model"
+    )
