@@ -24,6 +24,12 @@ def twin():
 
 
 @pytest.fixture(scope="session")
+def yolos():
+    """Random weights of YOLOs and their decoding, in NumPy."""
+    return load(Path(__file__).with_name("numpy_yolo.py"))
+
+
+@pytest.fixture(scope="session")
 def small_spec():
     """wordbox-nano, narrow."""
     stages = ((8, 1, 1), (8, 1, 2), (16, 2, 2), (16, 1, 2))
