@@ -11,15 +11,18 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
+from wordbox.arrays import arrays
+from wordbox import variants
 from wordbox.checkpoints import foreign as checkpoint_of_others
 from wordbox.checkpoints import native
 from wordbox.errors import WeightsError
 from wordbox.graphs import ending, nano, suppression, yolo
 from wordbox.graphs import foreign as graph_of_others
+from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, Partner, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry
-from wordbox.specs import NanoSpec
+from wordbox.specs import NanoSpec, Yolov5Spec, Yolov8Spec
 from wordbox.vocabulary.encoders import TextEncoder
 from wordbox.vocabulary.table import TableEncoder
 
@@ -38,7 +41,7 @@ class Model:
     path: Path
     manifest: Manifest
     arrays: Mapping[str, NDArray[Any]] | None
-    """The network's arrays by our names; None for an ONNX graph and OpenVINO's .xml."""
+    """The network's arrays by our names; None for an ONNX graph."""
     called: Mapping[str, str]
     """What the file itself calls those arrays, where it has other names."""
     exported: onnx.ModelProto | None
@@ -49,12 +52,13 @@ class Model:
         if self.exported is not None:
             return self.exported
         spec, where = self.manifest.spec, str(self.path)
-        if self.arrays is None:
-            raise WeightsError(f"{where}: a file of OpenVINO's holds a graph that only OpenVINO reads; use the file that it was made from")
-        if spec is None:
+        if spec is None or self.arrays is None:
             raise WeightsError(f"{where}: its manifest names no network, so its arrays cannot be used; make the file anew")
         if isinstance(spec, NanoSpec):
             return nano.draw(spec, self.arrays, self.manifest.to_metadata(), where)
+        fit = Weights(self.arrays, where, self.called)
+        fit.shapes.update({named.name: named.shape for named in arrays(spec)})
+        fit.finish()  # before anything is drawn: a small file that describes a huge network fills no memory
         return yolo.draw(spec, self.arrays, self.manifest.to_metadata(), where, self.called)
 
 
@@ -68,7 +72,7 @@ def locate(source: str | Path | None) -> Path:
     if source == "":
         raise WeightsError(f"found an empty name of a model, expected a file, or nothing for {PACKAGED!r}")
     path = Path(str(source))
-    return find.path_of(str(source)) if is_name(source) and not path.exists() else path
+    return find.path_of(str(source)) if is_name(source) and not path.is_file() else path
 
 
 def is_name(source: str | Path | None) -> bool:
@@ -89,6 +93,8 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
             model = _arrays(path, spec, strict)
         case ".onnx":
             model = _graph(path, spec)
+        case ".xml":
+            raise WeightsError(f"{path}: a file of OpenVINO's holds a graph that only OpenVINO reads; use the file that it was made from")
         case _:
             raise WeightsError(
                 f"{path}: no model of that kind is known; expected a .pt, .pth, .safetensors, .onnx or .xml file, a published name such as "
@@ -98,7 +104,22 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
     if not manifest.names or (manifest.open and manifest.encoder is None):
         lacks = "names" if not manifest.names else "the text encoder of its words"
         raise WeightsError(f"{path}: its manifest lacks {lacks}; make the file anew")
+    if isinstance(manifest.spec, Yolov5Spec | Yolov8Spec) and (manifest.open or len(manifest.names) != manifest.spec.classes):
+        said = "is open" if manifest.open else f"has {len(manifest.names)} names"
+        raise WeightsError(f"{path}: its manifest {said}, but its network has {manifest.spec.classes} fixed classes; make the file anew")
     return model
+
+
+def check_published(source: str | Path | None, model: Model) -> None:
+    """Raise WeightsError where `source` is a published name and `model`, found under it, is another network than was published."""
+    if not isinstance(source, str) or not is_name(source) or source == PACKAGED or model.path == Path(source):
+        return
+    entry, found = find.find(source), model.manifest.spec
+    wanted = variants.named(entry.variant)
+    if found is None or {**vars(found), "head": 0} != {**vars(wanted), "head": 0}:
+        raise WeightsError(
+            f"{model.path}: its network is not the published {entry.name}; to use it as it is, name its path: {model.path.absolute()}"
+        )
 
 
 def encoder(model: Path, manifest: Manifest, *, synonyms: bool) -> TextEncoder | None:
@@ -133,11 +154,11 @@ def say_licence(name: str, licence: str) -> None:
 
 def _arrays(path: Path, spec: str | None, strict: bool) -> Model:
     if path.suffix.lower() == ".safetensors":
-        arrays, manifest = native.read(path)
+        stored, manifest = native.read(path)
         if manifest is not None:
             _refuse_spec(path, spec)
-            return Model(path, manifest, arrays, {}, None)
-        checkpoint = checkpoint_of_others.state_dict(arrays, path, spec=spec, strict=strict)
+            return Model(path, manifest, stored, {}, None)
+        checkpoint = checkpoint_of_others.state_dict(stored, path, spec=spec, strict=strict)
     else:
         checkpoint = checkpoint_of_others.read(path, spec=spec, strict=strict)
     entry = _entry(path)

@@ -135,7 +135,7 @@ def test_distances_are_expectations_times_the_stride(engine):
     distances = graph.input("distances", np.float32, ("B", "N", 12))
     cells = graph.input("cells", np.int64, ("B", "P"))
     points, strides = graph.constant([[4, 4], [12, 4], [16, 16]]), graph.constant([[8], [8], [32]])
-    graph.output("boxes", ending.distances_to_boxes(graph, distances, points, strides, cells, 3), np.float32, ("B", "P", 4))
+    graph.output("boxes", ending.distances_to_boxes(graph, distances, points, strides, cells, range(3)), np.float32, ("B", "P", 4))
     logits = np.zeros((1, 3, 4, 3), np.float32)  # every bin alike: 1 on each side
     logits[0, 1, range(4), [0, 1, 2, 1]] = 90  # surely left 0, top 1, right 2, bottom 1
     found = engine(graph.model({})).run({"distances": logits.reshape(1, 3, 12), "cells": np.array([[2, 1]])})["boxes"]

@@ -250,6 +250,32 @@ def test_shapes_that_are_not_stated_are_worked_out(open_output):
     assert_table_found(adopted(model)[0])
 
 
+def test_a_free_export_with_objectness_tells_its_columns_by_its_last_nodes():
+    """As YOLOv5 exports it with free sides: the rows are reshaped to lengths that are computed, but for the last."""
+    model = export(names=None, table=widened(126, objectness=True), rows=True, raw_maps=1)
+    batch, columns = (numpy_helper.from_array(np.array([value], np.int64), name) for value, name in ((1, "one"), (8, "columns_of")))
+    model.graph.initializer.extend([batch, columns])
+    model.graph.node[-3].output[0] = "rows"  # the Transpose
+    assert model.graph.node[-3].op_type == "Transpose"
+    for kind, inputs, output, options in (
+        ("Shape", ["rows"], "rows_shape", {}),
+        ("Slice", ["rows_shape", "zero1", "two1"], "start", {}),
+        ("Cast", ["start"], "start_float", {"to": TensorProto.FLOAT}),  # where onnx loses the track
+        ("Floor", ["start_float"], "start_floor", {}),
+        ("Cast", ["start_floor"], "start_whole", {"to": TensorProto.INT64}),
+        ("Concat", ["start_whole", "columns_of"], "wanted", {"axis": 0}),
+        ("Reshape", ["rows", "wanted"], "level", {}),
+        ("Concat", ["level"], "output0", {"axis": 1}),
+    ):
+        model.graph.node.append(helper.make_node(kind, inputs, [output], **options))
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array([value], np.int64), f"{name}1") for name, value in (("zero", 0), ("two", 2))
+    )
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("output0", TensorProto.FLOAT, [None, None, None]))
+    onnx.checker.check_model(model)
+    assert_table_found(adopted(model)[0])
+
+
 def test_a_feature_map_before_the_candidates_is_passed_over():
     engine, _ = adopted(export(feature_map=True))
     assert set(engine.outputs) == {"boxes", "scores", "labels", "count", "rows_passed"}

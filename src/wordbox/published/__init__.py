@@ -1,0 +1,1 @@
+"""Weights that others published: what they are called and where they lie."""
