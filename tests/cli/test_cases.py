@@ -14,10 +14,13 @@ WORDBOX = shlex.join([sys.executable, "-c", "from wordbox.cli.main import main; 
     [
         ("images-", []),
         ("sources-", ["sources-video"]),  # videos are no pictures: refused by name
-        ("batches-", ["batches-real-photos"]),  # a .pt file
-        ("words-", ["words-closed-model"]),  # a .pt file
+        ("batches-", []),
+        ("words-", []),
         ("coco-", []),
-        ("evaluation-ties", []),
+        ("yolo-", []),
+        ("voc-", []),
+        ("evaluation-", []),
+        ("export-", []),
     ],
 )
 def test_every_case_does_what_its_record_says(shared, kind, others):
