@@ -1,12 +1,12 @@
 """Load, convert, export, evaluate, describe: the bridge between files, graphs, engines and detectors."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from wordbox import about, opening
 from wordbox.checkpoints import native
-from wordbox.data.formats import coco
 from wordbox.data.records import Dataset
 from wordbox.detection.detector import Detector
 from wordbox.engines import names
@@ -53,6 +53,7 @@ def load(
         running, manifest = _from_xml(path, options)
     else:
         model = opening.read(path, spec=spec)
+        opening.check_published(source, model)
         running, manifest = _engine(kind, model, options), model.manifest
     if path.parent != opening.MODELS:
         opening.say_licence(manifest.name, manifest.licence)
@@ -73,6 +74,7 @@ def convert(source: str | Path, out: str | Path, *, spec: str | None = None, str
     if target.suffix.lower() != ".safetensors":
         raise InputError(f"{target}: found the ending {target.suffix!r}, expected .safetensors; wordbox export writes other forms")
     model = opening.read(path, spec=spec, strict=strict)
+    opening.check_published(source, model)
     if model.arrays is None:
         raise WeightsError(f"{path}: it holds a graph and no named arrays, so it cannot be converted; use the checkpoint it was made from")
     if target.resolve() == path.resolve():
@@ -97,8 +99,8 @@ def export(
 ) -> "Verified | None":
     """Write a model's deployed graph as `.onnx`, or as OpenVINO's `.xml` with its `.bin`, its Manifest in the metadata.
 
-    `nms` "graph" puts suppression into the graph. `verify` runs both sides on `photos` (two in the package where None) and writes the largest
-    difference into the metadata; it is given back. Raises WeightsError, EngineError or InputError.
+    `nms` "graph" puts suppression into the graph. `verify` runs both sides on `photos` (two in the package where None) and writes the
+    largest difference into the metadata; it is given back. Raises WeightsError, EngineError or InputError.
     """
     from wordbox.export import run as exporting
     from wordbox.export import target
@@ -106,17 +108,20 @@ def export(
     path, place = opening.locate(source), Path(out)
     target.check(place, path)
     model = opening.read(path, spec=spec)
+    opening.check_published(source, model)
     graph = model.graph()
     check = None
     if verify:
-        reference = load(path, spec=spec)
+        # where PyTorch is, its own drawing of the network is the other side
+        kind = "torch" if model.arrays is not None and importlib.util.find_spec("torch") else "onnxruntime"
+        running = _engine(kind, model, {"where": str(path), "threads": None, "device": "cpu", "precision": "float32"})
         encoder = opening.encoder(path, model.manifest, synonyms=True)
 
         def over(engine: "Engine") -> Detector:
             return Detector(engine, model.manifest, encoder)
 
         pictures = find(str(photos) if photos is not None else str(PHOTOS / "*.jpg")).items
-        check = exporting.Check(reference=reference, against="onnxruntime", over=over, sources=pictures)
+        check = exporting.Check(reference=over(running), against=running.name, over=over, sources=pictures)
     return exporting.export(graph, place, nms=nms, check=check)
 
 
@@ -141,9 +146,10 @@ def evaluate(
 ) -> Report:
     """Average precision of `detector` on labelled pictures by COCO's rules, with what a reader must know beside it.
 
-    `data` and `split` are what `read_dataset` takes, or `data` is a Dataset. `words` are looked for instead of the detector's own; labels are matched with the
-    data's classes by name, so a mapping such as {"car": "automobile"} measures other words for a class. `progress` is told how
-    many pictures are done. Raises DatasetError, VocabularyError, or MissingExtraError without the extra `evaluate`.
+    `data` and `split` are what `read_dataset` takes, or `data` is a Dataset. `words` are looked for instead of the detector's own;
+    labels are matched with the data's classes by name, so a mapping such as {"car": "automobile"} measures other words for a class.
+    `progress` is told how many pictures are done. Raises DatasetError, VocabularyError, or MissingExtraError without the extra
+    `evaluate`.
     """
     asked = detector if words is None else detector.with_words(words)
     dataset = data if isinstance(data, Dataset) else read_dataset(data, split)
@@ -162,8 +168,10 @@ def describe(source: str | Path | None = None, *, spec: str | None = None) -> di
     except WeightsError:
         if not opening.is_name(source):
             raise
-        return about.network(str(source))
-    return about.file(opening.read(path, spec=spec))
+        return about.network(opening.network_called(str(source)))
+    model = opening.read(path, spec=spec)
+    opening.check_published(source, model)
+    return about.file(model)
 
 
 class _Options(TypedDict):
@@ -212,4 +220,5 @@ def _from_xml(path: Path, options: _Options) -> "tuple[Engine, Manifest]":
     manifest = from_metadata(engine.metadata, str(path))
     if manifest is None:
         raise WeightsError(f"{path}: it has no manifest of Wordbox's; make it with wordbox export, or use the ONNX it was made from")
+    opening.check_graph(engine.inputs, engine.outputs, manifest, path)
     return engine, manifest

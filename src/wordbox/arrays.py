@@ -7,7 +7,7 @@ drawing. Pure: nothing here sees a file.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from wordbox.layers import Layer, layers
+from wordbox.layers import V1_HEAD, V1_ROWS, Layer, layers
 from wordbox.specs import AnchorHead, DistributionHead, Yolov5Spec, Yolov8Spec
 
 Shape = tuple[int, ...]
@@ -59,14 +59,13 @@ def of_layer(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> tuple[Named, ...]:
     )
 
 
-def of_v1(named: tuple[Named, ...], spec: Yolov5Spec) -> tuple[Named, ...]:
+def of_v1(named: tuple[Named, ...]) -> tuple[Named, ...]:
     """The same with the published names of v1.0, whose head is three bare convolutions among the rows of the neck (section 1.6)."""
-    moved = {18: 19, 19: 20, 20: 21, 21: 23, 22: 24, 23: 25}
-    heads = {f"model.24.m.{level}": f"model.{row}" for level, row in enumerate((18, 22, 26))}
+    heads = {f"model.24.m.{level}": f"model.{row}" for level, row in enumerate(V1_HEAD)}
     found = []
     for one in named:
         _, row, rest = one.published.split(".", 2)
-        published = f"model.{moved.get(int(row), row)}.{rest}"
+        published = f"model.{V1_ROWS.get(int(row), row)}.{rest}"
         for old, new in heads.items():
             if one.published.startswith(f"{old}."):
                 published = new + one.published[len(old) :]

@@ -4,11 +4,16 @@ A row says index, from, repeats, module and arguments (spec yolov5-yolov8.md, se
 their arrays by these rows, and `wordbox info` prints them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wordbox.specs import AnchorHead, Yolov5Spec, Yolov8Spec
 
 Sources = tuple[int, ...]
+
+V1_ROWS = {18: 19, 19: 20, 20: 21, 21: 23, 22: 24, 23: 25}
+"""Where rows of the neck stand in YOLOv5 v1.0."""
+V1_HEAD = (18, 22, 26)
+"""The rows of v1.0 that are its head's convolutions, finest level first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,17 @@ def layers(spec: Yolov5Spec | Yolov8Spec) -> tuple[Layer, ...]:
     arguments = (spec.classes, spec.head.anchors) if isinstance(spec.head, AnchorHead) else (spec.classes,)
     table.add("Detect", 0, 0, *arguments, name="head", sources=tuple(levels))
     return tuple(table.rows)
+
+
+def of_v1(rows: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """The rows of a YOLOv5 with three levels as v1.0 has them: three bare convolutions among those of the neck (section 1.6)."""
+    *own, head = rows
+    found = {moved: replace(row, index=moved) for row in own for moved in (V1_ROWS.get(row.index, row.index),)}
+    for row in (19, 23):  # they pass over the convolution before them
+        found[row] = replace(found[row], sources=(-2,))
+    for row in V1_HEAD:
+        found[row] = replace(found[row - 1], index=row, sources=(-1,), module="Conv2d", arguments=(), name="", channels=0)
+    return (*(found[row] for row in sorted(found)), replace(head, index=27, sources=V1_HEAD[::-1]))
 
 
 def _yolov5_backbone(table: _Table, spec: Yolov5Spec) -> list[int]:

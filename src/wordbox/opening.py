@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
-from wordbox.arrays import arrays
 from wordbox import variants
+from wordbox.arrays import arrays
 from wordbox.checkpoints import foreign as checkpoint_of_others
 from wordbox.checkpoints import native
 from wordbox.errors import WeightsError
@@ -55,11 +55,14 @@ class Model:
         if spec is None or self.arrays is None:
             raise WeightsError(f"{where}: its manifest names no network, so its arrays cannot be used; make the file anew")
         if isinstance(spec, NanoSpec):
-            return nano.draw(spec, self.arrays, self.manifest.to_metadata(), where)
-        fit = Weights(self.arrays, where, self.called)
-        fit.shapes.update({named.name: named.shape for named in arrays(spec)})
-        fit.finish()  # before anything is drawn: a small file that describes a huge network fills no memory
-        return yolo.draw(spec, self.arrays, self.manifest.to_metadata(), where, self.called)
+            drawn = nano.draw(spec, self.arrays, self.manifest.to_metadata(), where)
+        else:
+            fit = Weights(self.arrays, where, self.called)
+            fit.shapes.update({named.name: named.shape for named in arrays(spec)})
+            fit.finish()  # before anything is drawn: a small file that describes a huge network fills no memory
+            drawn = yolo.draw(spec, self.arrays, self.manifest.to_metadata(), where, self.called)
+        check_graph(drawn, self.manifest, self.path)
+        return drawn
 
 
 def locate(source: str | Path | None) -> Path:
@@ -81,6 +84,18 @@ def is_name(source: str | Path | None) -> bool:
         return False
     path = Path(source)
     return path.name == source and path.suffix.lower() not in ENDINGS
+
+
+def network_called(name: str) -> str:
+    """What `wordbox.variants` calls the network behind a published name with a tag, whose file is not here; other names stay as they are.
+
+    Raises WeightsError where a file is in its place and is another one.
+    """
+    entry = ENTRIES.get(name.lower())
+    if entry is None:
+        return name
+    find.locate(entry)
+    return entry.variant if "@" in name else name
 
 
 def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
@@ -134,15 +149,17 @@ def encoder(model: Path, manifest: Manifest, *, synonyms: bool) -> TextEncoder |
     raise _no_encoder(model, partner, tried[0])
 
 
-def check_graph(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
-    """Raise WeightsError where a graph does not take and give what its manifest says."""
-    taken, given = {value.name for value in graph.graph.input}, {value.name for value in graph.graph.output}
+def check_graph(taken: Collection[str], given: Collection[str], manifest: Manifest, path: Path) -> None:
+    """Raise WeightsError where a graph that takes and gives these names does not do what its manifest says."""
     wanted = ending.INPUTS | ending.WORD_INPUTS if manifest.open else ending.INPUTS
-    if (taken - suppression.INPUTS, given) != (wanted, ending.OUTPUTS):
+    promised = ending.OUTPUTS
+    if set(taken) >= suppression.INPUTS:
+        wanted, promised = wanted | suppression.INPUTS, promised | suppression.OUTPUTS
+    if (set(taken), set(given)) != (wanted, promised):
         kind = "open" if manifest.open else "of fixed classes"
         raise WeightsError(
             f"{path}: its manifest calls it {kind}, but the graph takes {sorted(taken)} and gives {sorted(given)}; "
-            f"expected {sorted(wanted)} and {sorted(ending.OUTPUTS)}"
+            f"expected {sorted(wanted)} and {sorted(promised)}"
         )
 
 
@@ -173,7 +190,7 @@ def _graph(path: Path, spec: str | None) -> Model:
     graph = graph_of_others.read(path)
     found = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(path))
     graph, manifest = graph_of_others.adopt(graph, str(path)) if found is None else (graph, found)
-    check_graph(graph, manifest, path)
+    check_graph([value.name for value in graph.graph.input], [value.name for value in graph.graph.output], manifest, path)
     return Model(path, manifest, None, {}, graph)
 
 

@@ -11,6 +11,8 @@ from wordbox.errors import WeightsError
 
 _DEEPEST = 100
 _LARGEST = 65536
+_MOST_STAGES = 8
+_MOST_POOLS = 8
 
 Activation = Literal["SiLU", "Hardswish", "LeakyReLU", "Mish", "ReLU"]
 ACTIVATIONS: tuple[Activation, ...] = typing.get_args(Activation)
@@ -137,11 +139,12 @@ class Yolov5Spec:
     """Epsilon of every BatchNorm."""
 
     def __post_init__(self) -> None:
-        _check_pyramid(self.widths, self.repeats, self.strides, self.head)
-        _check_counts(self.classes, self.neck_repeats, *self.pool_sides)
+        _check_counts(self.classes)
+        _check_pyramid(self.widths, (*self.repeats, self.neck_repeats), self.strides, self.head)
+        _check_pools(self.pool_sides)
         _check_fractions(self.leak, self.norm_epsilon)
-        if not self.pool_sides or any(side % 2 == 0 for side in self.pool_sides):
-            raise ValueError(f"found pools of sides {list(self.pool_sides)}, expected odd numbers")
+        if self.transformer and self.widths[-1] % 8:
+            raise ValueError(f"found {self.widths[-1]} channels, expected a multiple of 8: half of them go to four heads of attention")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +171,9 @@ class Yolov8Spec:
     """Epsilon of every BatchNorm."""
 
     def __post_init__(self) -> None:
-        _check_pyramid(self.widths, self.repeats, self.strides, self.head)
-        _check_counts(self.classes, self.neck_repeats, *self.pool_sides)
+        _check_counts(self.classes)
+        _check_pyramid(self.widths, (*self.repeats, self.neck_repeats), self.strides, self.head)
+        _check_pools(self.pool_sides)
         _check_fractions(self.leak, self.norm_epsilon)
 
 
@@ -240,14 +244,26 @@ def _check_fractions(*fractions: float) -> None:
             raise ValueError(f"found {fraction!r} for point, leak or epsilon, expected a number from 0 to 1")
 
 
+def _check_pools(sides: tuple[int, ...]) -> None:
+    _check_counts(*sides)
+    if not 1 <= len(sides) <= _MOST_POOLS or any(side % 2 == 0 for side in sides):
+        raise ValueError(f"found pools of sides {list(sides)[:10]}, expected 1 to {_MOST_POOLS} odd numbers")
+
+
 def _check_pyramid(
     widths: tuple[int, ...], repeats: tuple[int, ...], strides: tuple[int, ...], head: AnchorHead | DistributionHead
 ) -> None:
-    """Widths and repeats of a backbone whose first stage stands at stride 4, and the levels that neck and head take from it."""
+    """Widths of stem and stages, repeats of the stages and of the neck, and the levels; the first stage stands at stride 4."""
+    if len(widths) != len(repeats) or len(widths) > _MOST_STAGES + 1:
+        raise ValueError(
+            f"found {len(widths)} widths and {len(repeats) - 1} repeats, expected one more widths, and at most {_MOST_STAGES} stages"
+        )
     _check_counts(*widths, *repeats, *strides)
-    if len(widths) != len(repeats) + 1 or len(repeats) > 8 or max(repeats, default=0) > _DEEPEST:
-        raise ValueError(f"found {len(widths)} widths and repeats {list(repeats)}, expected one more widths, and at most 8 stages")
-    possible = [4 * 2**i for i in range(len(repeats))]
+    if min(widths) < 2 or max(repeats) > _DEEPEST:
+        raise ValueError(
+            f"found widths {list(widths)} and repeats {list(repeats)}, expected at least 2 channels and at most {_DEEPEST} repeats"
+        )
+    possible = [4 * 2**i for i in range(len(widths) - 1)]
     if len(strides) < 2 or list(strides) != possible[-len(strides) :]:
         raise ValueError(f"found strides {list(strides)}, expected at least two, the last of {possible}")
     if isinstance(head, AnchorHead) and len(head.anchors) != len(strides):

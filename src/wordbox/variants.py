@@ -81,7 +81,7 @@ def named(name: str, classes: int = 80) -> Spec:
         raise WeightsError(f"found no network called {name!r}; the nearest are {', '.join(near) or 'yolov5s, yolov8n'}")
     if found["size8"]:
         return yolov8(found["size8"].lower(), classes=classes, levels={"-p2": "p2", "-p6": "p6"}.get((found["levels"] or "").lower(), "p5"))
-    tag, form = found["tag"] or LATEST, (found["form"] or "").lower()
+    tag, form = (found["tag"] or LATEST).lower(), (found["form"] or "").lower()
     spec = yolov5(found["size5"].lower(), generation=tag, p6=bool(found["p6"]), classes=classes, transformer=form == "-transformer")
     if found["u"]:
         if found["tag"] or form:

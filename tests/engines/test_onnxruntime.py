@@ -1,48 +1,18 @@
-import os
-from pathlib import Path
-
 import pytest
 
-from wordbox.engines import onnxruntime as module
+from wordbox.engines.onnxruntime import OnnxRuntimeEngine
+from wordbox.errors import EngineError, InputError
 
 
-@pytest.fixture
-def quota(tmp_path, monkeypatch):
-    """A process that may use 8 processors, in a cgroup with the quota that is written."""
-
-    def write(content):
-        if content is not None:
-            (tmp_path / "cpu.max").write_text(content)
-        monkeypatch.setattr(module, "Path", lambda path: tmp_path / Path(path).name)
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    return write
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_another_precision_names_the_engines_that_have_it(precision):
+    with pytest.raises(InputError, match=rf"'{precision}'.*float32.*openvino"):
+        OnnxRuntimeEngine(b"", where="graph.onnx", precision=precision)
 
 
-@pytest.mark.parametrize(
-    ("content", "threads"),
-    [
-        (None, 8),  # no cgroup
-        ("max 100000\n", 8),
-        ("200000 100000\n", 2),
-        ("150000 100000\n", 2),
-        ("50000 100000\n", 1),
-        ("1000 100000\n", 1),
-        ("9900000 100000\n", 8),  # a quota above the affinity
-        ("100000", 8),  # not of the known form
-        ("", 8),
-        ("much more", 8),
-    ],
-)
-def test_threads_obey_affinity_and_quota(quota, content, threads):
-    quota(content)
-    assert module.available_threads() == threads
-
-
-def test_threads_without_affinity_are_the_processors(quota, monkeypatch):
-    quota(None)
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert module.available_threads() == 3
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert module.available_threads() == 1
+def test_a_device_that_this_build_lacks_is_refused_with_what_it_has():
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this build of ONNX Runtime has the device")
+    with pytest.raises(EngineError, match=r"CPUExecutionProvider.*docs/gpu\.md"):
+        OnnxRuntimeEngine(b"", where="graph.onnx", device="cuda")

@@ -9,11 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wordbox.arrays import arrays as arrays_of
-from wordbox.arrays import of_v1
+from wordbox.arrays import of_v1 as arrays_of_v1
 from wordbox.checkpoints import identify, modules, testimony, torch_archive
 from wordbox.checkpoints.modules import Pickled
 from wordbox.errors import WeightsError
 from wordbox.layers import layers
+from wordbox.layers import of_v1 as rows_of_v1
 from wordbox.manifest import Manifest, Preprocessing, Thresholds
 from wordbox.specs import AnchorHead, DistributionHead, Yolov5Spec
 
@@ -64,15 +65,19 @@ def _checkpoint(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None
             raise WeightsError(f"{where}: the file itself says {_difference(drawn, named)}; leave the spec {spec!r} out")
         drawn = named
     elif heard is None:
-        drawn = _undoubted(drawn, where)
-    entries = arrays_of(drawn)
-    if found.v1 and isinstance(drawn, Yolov5Spec):
-        entries = of_v1(entries, drawn)
-    elif network is not None:
-        testimony.check_wiring(network, layers(drawn), where)
+        drawn = _undoubted(found, where)
+    entries, rows = arrays_of(drawn), layers(drawn)
+    if found.v1:
+        entries, rows = arrays_of_v1(entries), rows_of_v1(rows)
+    if network is not None:
+        testimony.check_wiring(network, rows, where)
     called = {entry.name: entry.published for entry in entries}
     ours = {published: name for name, published in called.items()}
-    kept = {ours.get(name, name): array for name, array in arrays.items() if name.rpartition(".")[2] not in _IGNORED}
+    wanted = {name: array for name, array in arrays.items() if name.rpartition(".")[2] not in _IGNORED}
+    kept = {ours.get(name, name): array for name, array in wanted.items()}
+    if len(kept) < len(wanted):
+        twice = [name for name in wanted if name in called and called[name] in wanted]
+        raise WeightsError(f"{where}: arrays stand there twice, under the published name and as {', '.join(twice)}; expected one of each")
     if not strict:
         spare = [name for name in kept if name not in called]
         if spare:
@@ -95,9 +100,14 @@ def _told(spec: identify.YoloSpec, heard: testimony.Testimony, where: str) -> id
         raise WeightsError(f"{where}: its modules give no network: {error}") from error
 
 
-def _undoubted(spec: identify.YoloSpec, where: str) -> identify.YoloSpec:
-    """The one published network of that structure. Raises WeightsError where there are several."""
-    fitting = identify.candidates(spec)
+def _undoubted(found: identify.Structure, where: str) -> identify.YoloSpec:
+    """The one published network of that structure. Raises WeightsError where there are several, or none."""
+    spec, fitting = found.spec, identify.candidates(found)
+    if isinstance(spec, Yolov5Spec) and isinstance(spec.head, AnchorHead) and not fitting:
+        raise WeightsError(
+            f"{where}: these arrays do not say which activation they were trained with, and no YOLOv5 was published with "
+            f"{spec.stem} stem, {spec.csp} and strides {list(spec.strides)}; a checkpoint with its modules says it"
+        )
     if len(fitting) > 1:
         raise WeightsError(
             f"{where}: these arrays do not say which activation they were trained with, and {' and '.join(fitting)} both fit; "
@@ -117,6 +127,8 @@ def _difference(drawn: object, named: object) -> str:
 
 def _manifest(spec: identify.YoloSpec, path: Path, network: Pickled | None, heard: testimony.Testimony | None) -> Manifest:
     names = None if heard is None else heard.names
+    if heard is not None and names is None:
+        logger.warning("%s: it says no names of its classes: labels are numbers", path)
     if names is None:
         names = tuple(map(str, range(spec.classes)))
     if len(names) != spec.classes:
@@ -124,14 +136,14 @@ def _manifest(spec: identify.YoloSpec, path: Path, network: Pickled | None, hear
     facts = {} if network is None else network.facts
     stride = max(spec.strides)
     return Manifest(
-        name=path.stem,
+        name=_text(path.stem),
         names=names,
         open=False,
         preprocessing=Preprocessing(size=_size(facts, stride), stride=max(stride, 32)),
         thresholds=Thresholds(conf=0.25, iou=0.7 if isinstance(spec.head, DistributionHead) else 0.45),
         spec=spec,
         origin=_origin(facts, spec),
-        licence=facts["license"] if isinstance(facts.get("license"), str) else _SILENT_LICENCE,
+        licence=_text(facts["license"]) if isinstance(facts.get("license"), str) else _SILENT_LICENCE,
     )
 
 
@@ -149,4 +161,9 @@ def _origin(facts: Mapping[str, Any], spec: identify.YoloSpec) -> str:
     """When and by what the file was written, as far as it says."""
     kind = "YOLOv5" if isinstance(spec.head, AnchorHead) else "YOLOv5u" if isinstance(spec, Yolov5Spec) else "YOLOv8"
     said = [f"{key} {facts[key]}" for key in ("version", "date") if isinstance(facts.get(key), str)]
-    return ", ".join([f"a checkpoint of {kind}", *said])
+    return ", ".join([f"a checkpoint of {kind}", *map(_text, said)])
+
+
+def _text(text: str) -> str:
+    """One line that can be written as UTF-8, which what names of files and pickles hold cannot always."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())

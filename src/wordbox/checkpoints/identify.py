@@ -4,6 +4,7 @@ Sources: spec yolov5-yolov8.md, sections 1.2, 1.6, 1.7, 2.4 and 2.7. What shapes
 state_dict) is the published form's unless the pickled modules or the user say otherwise.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,10 @@ from wordbox.variants import ANCHORS, GENERATIONS, YOLOV5_SIZES, named
 Arrays = Mapping[str, NDArray[Any]]
 YoloSpec = Yolov5Spec | Yolov8Spec
 
-_ROW = re.compile(r"model\.(\d+)\.")
+_ROW = re.compile(r"model\.([0-9]{1,4})\.")
+_TASKS = {"proto": "segmentation", "cv4": "segmentation, poses, oriented boxes or open vocabularies"}
+
+logger = logging.getLogger("wordbox")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,9 @@ def structure(arrays: Arrays, where: str) -> Structure:
         raise WeightsError(
             f"{where}: its last row, {last}, is neither YOLOv5's head nor YOLOv8's; Wordbox reads detection networks of both"
         )
+    for part, task in _TASKS.items():
+        if any(name.startswith(f"model.{last}.{part}.") for name in arrays):
+            raise WeightsError(f"{where}: these weights are for {task}; this version reads detection networks of YOLOv5 and YOLOv8")
     form = _FORMS.get((last, kind))
     if form is None:
         raise WeightsError(
@@ -83,23 +90,29 @@ def structure(arrays: Arrays, where: str) -> Structure:
     try:
         spec = _yolov5(take, form, last, kind) if form.family == "yolov5" else _yolov8(take, form, last)
     except ValueError as error:  # numbers that no network can have
+        take.finish()
         raise WeightsError(f"{where}: its shapes give no network: {error}") from error
+    take.finish()
     return Structure(spec, v1=last == 27)
 
 
-def candidates(spec: YoloSpec) -> list[str]:
-    """Names of the published networks of this structure that differ in what shapes cannot tell, one for each activation."""
+def candidates(found: Structure) -> list[str]:
+    """Names of the published YOLOv5s of this structure that differ in what shapes cannot tell, one for each activation."""
+    spec = found.spec
     if isinstance(spec, Yolov8Spec) or isinstance(spec.head, DistributionHead):
         return []
+    p6 = len(spec.strides) == 4
+    tags = [tag for tag in _generations(spec) if (tag == "v1.0") == found.v1 and (GENERATIONS[tag].p6 or not p6)]
     size = published_size(spec) or "s"
-    p6 = "6" if len(spec.strides) == 4 else ""
-    by_activation = {one.activation: tag for tag, one in GENERATIONS.items() if (one.stem, one.csp) == (spec.stem, spec.csp)}
-    return [f"yolov5{size}{p6}@{tag}" for tag in by_activation.values()]
+    form = "-transformer" if spec.transformer else ""
+    by_activation = {GENERATIONS[tag].activation: tag for tag in tags}
+    return [f"yolov5{size}{'6' if p6 else ''}{form}@{tag}" for tag in by_activation.values()]
 
 
 def published_size(spec: Yolov5Spec) -> str | None:
     """n, s, m, l or x; None where depth and width are somebody's own."""
-    for size in YOLOV5_SIZES:
+    known = "".join(GENERATIONS[tag].sizes for tag in _generations(spec))
+    for size in filter(known.__contains__, YOLOV5_SIZES):
         one = named(f"yolov5{size}{'6' if len(spec.strides) == 4 else ''}", spec.classes)
         if isinstance(one, Yolov5Spec) and (one.widths, one.neck_repeats) == (spec.widths, spec.neck_repeats):
             return size
@@ -110,21 +123,26 @@ def decided(found: YoloSpec, name: str, where: str) -> YoloSpec:
     """`found` with what shapes cannot tell taken from the network called `name`. Raises WeightsError where the two do not fit."""
     wanted = named(name, found.classes)
     if isinstance(wanted, Yolov5Spec) and isinstance(found, Yolov5Spec):
-        facts = {"activation": wanted.activation, "csp_activation": wanted.csp_activation, "pool_sides": wanted.pool_sides}
-        merged: Any = replace(found, **facts)
-        like = replace(wanted, head=merged.head)
-        if isinstance(found.head, AnchorHead) != isinstance(wanted.head, AnchorHead) or _differences(merged, like):
-            own_depth = published_size(found) is None and _form_of(merged) == _form_of(like)
-            if not own_depth:
-                raise WeightsError(f"{where}: it is no {name}: {'; '.join(_differences(merged, like)) or 'the heads differ'}")
-        return merged  # type: ignore[no-any-return]
+        merged = replace(found, activation=wanted.activation, csp_activation=wanted.csp_activation, pool_sides=wanted.pool_sides)
+        differences = _differences(merged, wanted)
+        if found.head.kind != wanted.head.kind:
+            raise WeightsError(f"{where}: it is no {name}: the head has the kind {found.head.kind!r}, expected {wanted.head.kind!r}")
+        own_depth = published_size(found) is None and _form_of(merged) == _form_of(wanted)
+        if differences and not own_depth:
+            raise WeightsError(f"{where}: it is no {name}: {'; '.join(differences)}")
+        return merged
     if isinstance(wanted, Yolov8Spec) and isinstance(found, Yolov8Spec):
-        merged = replace(found, activation=wanted.activation)
-        like8 = replace(wanted, head=found.head)
-        if _differences(merged, like8):
-            raise WeightsError(f"{where}: it is no {name}: {'; '.join(_differences(merged, like8))}")
-        return merged  # type: ignore[no-any-return]
+        merged8 = replace(found, activation=wanted.activation)
+        differences = _differences(merged8, wanted)
+        if differences:
+            raise WeightsError(f"{where}: it is no {name}: {'; '.join(differences)}")
+        return merged8
     raise WeightsError(f"{where}: it holds a network of the family {found.family}, and {name} is of the family {wanted.family}")
+
+
+def _generations(spec: Yolov5Spec) -> list[str]:
+    """Tags of the releases whose networks have this stem and these stages."""
+    return [tag for tag, one in GENERATIONS.items() if (one.stem, one.csp) == (spec.stem, spec.csp)]
 
 
 def _form_of(spec: Yolov5Spec) -> tuple[object, ...]:
@@ -132,31 +150,35 @@ def _form_of(spec: Yolov5Spec) -> tuple[object, ...]:
 
 
 def _differences(found: object, wanted: object) -> list[str]:
-    """Fields in which the file differs from what was named."""
+    """Fields in which the file differs from what was named; heads have anchors and widths of their own."""
     mine, theirs = vars(found), vars(wanted)
-    return [f"{key} is {mine[key]!r}, expected {theirs[key]!r}" for key in mine if mine[key] != theirs[key]]
+    return [f"{key} is {mine[key]!r}, expected {theirs[key]!r}" for key in mine if key != "head" and mine[key] != theirs[key]]
 
 
 class _Shapes:
-    """Shapes by name, with an error that says which one is missing."""
+    """Shapes by name. Something stands in for what is missing, so that `finish` can say all of it at once."""
 
     def __init__(self, arrays: Arrays, where: str) -> None:
         self.arrays = arrays
-        self._where = where
+        self.where = where
+        self._faults: list[str] = []
 
     def out(self, name: str) -> int:
         """Output channels of the kernel `name`."""
         array = self.arrays.get(name)
         if array is None or array.ndim == 0 or array.shape[0] == 0:
-            what = "is missing" if array is None else f"has shape {list(array.shape)}"
-            raise WeightsError(
-                f"{self._where}: {name} {what}; this part of the network cannot be told, and the file may be cut or modified"
-            )
+            self._faults.append(f"{name} {'is missing' if array is None else f'has shape {list(array.shape)}'}")
+            return 8
         return int(array.shape[0])
+
+    def finish(self) -> None:
+        """Raise WeightsError with every kernel that was asked for in vain, if there are any."""
+        if self._faults:
+            raise WeightsError(f"{self.where}: the network cannot be told, since {', '.join(self._faults)}; the file is cut or modified")
 
     def count(self, prefix: str) -> int:
         """How many numbered parts stand below `prefix`; at least 1."""
-        pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+        pattern = re.compile(re.escape(prefix) + r"\.([0-9]{1,4})\.")
         return max((int(found[1]) + 1 for found in map(pattern.match, self.arrays) if found), default=1)
 
 
@@ -170,7 +192,7 @@ def _yolov5(take: _Shapes, form: _Form, last: int, kind: str) -> Yolov5Spec:
     downs = [f"model.{row}.conv.weight" for row in range(1, end, 2)]
     head: AnchorHead | DistributionHead
     if kind == "anchor":
-        anchors = _anchors(arrays, last, form.strides)
+        anchors = _anchors(take, last, form.strides)
         head = AnchorHead(anchors=anchors)
         classes = take.out("model.18.weight" if last == 27 else f"model.{last}.m.0.weight") // len(anchors[0]) - 5
     else:
@@ -220,11 +242,17 @@ def _distribution(take: _Shapes, last: int) -> tuple[DistributionHead, int]:
     return head, take.out(f"model.{last}.cv3.0.2.weight")
 
 
-def _anchors(arrays: Arrays, last: int, strides: tuple[int, ...]) -> Anchors:
+def _anchors(take: _Shapes, last: int, strides: tuple[int, ...]) -> Anchors:
     """Anchors in pixels, finest level first, from the buffer that holds them in cells (trap T16); the published ones without it."""
-    buffer = arrays.get(f"model.{last}.anchors")
-    if buffer is None or buffer.ndim != 3 or buffer.shape[0] != len(strides) or buffer.shape[2] != 2:
+    name = f"model.{last}.anchors"
+    buffer = take.arrays.get(name)
+    if buffer is None:
+        logger.warning(
+            "%s: %s is missing: the published anchors are taken; boxes are wrong if it was trained with others", take.where, name
+        )
         return ANCHORS[len(strides)]
+    if buffer.ndim != 3 or buffer.shape[0] != len(strides) or buffer.shape[2] != 2 or buffer.dtype.kind not in "fiu":
+        raise ValueError(f"found {name} {list(buffer.shape)} of {buffer.dtype}, expected numbers [{len(strides)}, anchors of a level, 2]")
     levels = buffer[::-1] if last == 27 else buffer
     pixels = levels.astype(np.float64) * np.array(strides, np.float64).reshape(-1, 1, 1)
     return tuple(tuple((float(w), float(h)) for w, h in level) for level in pixels)

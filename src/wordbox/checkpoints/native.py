@@ -26,11 +26,13 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest | None]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such file (looked for {path.resolve()})") from error
-    except (SafetensorError, OSError, struct.error, TypeError, AttributeError) as error:  # the last: a number type that NumPy lacks
+    except (TypeError, AttributeError) as error:
+        raise WeightsError(f"{path}: holds numbers of a type that NumPy lacks ({error}); store them as float32") from error
+    except (SafetensorError, OSError, struct.error) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); copy or download it anew") from error
-    odd = [f"{name} {array.dtype}" for name, array in arrays.items() if array.dtype.isbuiltin != 1]  # other packages teach NumPy more
-    if odd:
-        raise WeightsError(f"{path}: found {', '.join(odd)}, expected numbers of a type that NumPy has; store them as float32")
+    odd = [f"{name} {array.dtype}" for name, array in arrays.items() if array.dtype.isbuiltin != 1 or array.dtype.kind == "c"]
+    if odd:  # other packages teach NumPy more
+        raise WeightsError(f"{path}: found {', '.join(odd)}, expected real numbers of a type that NumPy has; store them as float32")
     return arrays, found
 
 

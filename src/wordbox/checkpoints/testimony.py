@@ -35,7 +35,7 @@ _TORCH = {
     *("Sequential", "ModuleList", "Conv2d", "BatchNorm2d", "MaxPool2d", "Upsample", "Identity", "Linear", "MultiheadAttention"),
     *("NonDynamicallyQuantizableLinear", "Dropout"),
 }
-_ROWS = {"torch.nn.modules.upsampling.Upsample": "Upsample"}
+_TRAINING = ("torch.nn.modules.loss.", "ultralytics.utils.", "ultralytics.yolo.utils.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +56,22 @@ def hear(network: Pickled, where: str) -> Testimony:
     _check_task(network, where)
     _check_modules(network.modules, where)
     by_path = {module.path: module for module in network.modules}
-    inside, joined = [], []
+    inside: list[Module] = []
+    joined: list[Module] = []
     for module in network.modules:
         if _activation(module) is not None:
             owner = by_path.get(module.path.rpartition(".")[0])
             (joined if owner is not None and _short(owner.kind) == "BottleneckCSP" else inside).append(module)
+    bare = [module.path for module in network.modules if module.path.endswith(".act") and _short(module.kind) == "Identity"]
+    if bare or not inside:
+        shown = ", ".join(bare[:5]) or "none was found"
+        raise WeightsError(f"{where}: a modified network: expected an activation behind every convolution ({shown})")
     activation, leak = _one_activation(inside, where)
     csp_activation, csp_leak = _one_activation(joined, where)
-    epsilons = {float(module.attributes["eps"]) for module in network.modules if _short(module.kind) == "BatchNorm2d"}
-    if len(epsilons) > 1:
-        raise WeightsError(f"{where}: a modified network: its norms have the epsilons {sorted(epsilons)}, expected one for all")
+    epsilons = {_number(module.attributes.get("eps")) for module in network.modules if _short(module.kind) == "BatchNorm2d"}
+    if len(epsilons) > 1 or None in epsilons:
+        shown = ", ".join(sorted(map(str, epsilons)))
+        raise WeightsError(f"{where}: a modified network: its norms have the epsilons {shown}, expected one number for all")
     root, head = network.modules[0], _head(network.modules, where)
     return Testimony(
         activation=activation,
@@ -87,15 +93,15 @@ def check_wiring(network: Pickled, table: Sequence[Layer], where: str) -> None:
             rows[int(parts[1])] = module
     faults = [f"row {row} is a {_short(module.kind)}, expected nothing" for row, module in rows.items() if row >= len(table)]
     for layer in table:
-        module = rows.get(layer.index)
-        if module is None:
+        found = rows.get(layer.index)
+        if found is None:
             faults.append(f"row {layer.index} is missing, expected {layer.module}")
-        elif _short(module.kind) != layer.module:
-            faults.append(f"row {layer.index} is a {_short(module.kind)}, expected {layer.module}")
-        elif _sources(module) not in (None, layer.sources):
-            faults.append(f"row {layer.index} takes rows {list(_sources(module) or ())}, expected {list(layer.sources)}")
+        elif _short(found.kind) != layer.module:
+            faults.append(f"row {layer.index} is a {_short(found.kind)}, expected {layer.module}")
+        elif _sources(found) not in (None, layer.sources):
+            faults.append(f"row {layer.index} takes rows {_shown(found.attributes['f'])}, expected {list(layer.sources)}")
         else:
-            faults += _inner_faults(network.modules, module, layer)
+            faults += _inner_faults(network.modules, found, layer)
     if faults:
         raise WeightsError(
             f"{where}: a modified network: {'; '.join(faults[:10])}{f' and {len(faults) - 10} more' if len(faults) > 10 else ''}"
@@ -115,12 +121,7 @@ def _check_modules(modules: Iterable[Module], where: str) -> None:
     for module in modules:
         own = module.kind.startswith(_OURS) and (_short(module.kind) in _BLOCKS or _activation(module) is not None)
         torch = module.kind.startswith("torch.nn.modules.") and (_short(module.kind) in _TORCH or _activation(module) is not None)
-        if (
-            not own
-            and not torch
-            and not module.kind.startswith(("torch.nn.modules.loss.", "ultralytics.utils."))
-            and module.kind not in foreign
-        ):
+        if not own and not torch and not module.kind.startswith(_TRAINING) and module.kind not in foreign:
             foreign.append(module.kind)
     if foreign:
         raise WeightsError(
@@ -158,11 +159,14 @@ def _strides(head: Module, root: Module, where: str) -> tuple[int, ...] | None:
         if value is None:
             continue
         try:
-            numbers = np.asarray(value, np.float64).reshape(-1)
-        except (TypeError, ValueError) as error:
-            raise WeightsError(f"{where}: found strides {value!r:.60}, expected numbers") from error
-        if numbers.size and np.all(numbers > 0):
-            return tuple(sorted(int(number) for number in numbers))
+            numbers = np.asarray(value).reshape(-1)
+        except ValueError as error:  # lists of unequal lengths
+            raise WeightsError(f"{where}: found strides {_shown(value)}, expected numbers") from error
+        if not np.any(numbers):
+            continue  # none, or zeros: not set yet
+        if numbers.dtype.kind not in "fiu" or not np.all((numbers > 0) & (numbers < 2**15) & (numbers == np.floor(numbers))):
+            raise WeightsError(f"{where}: found strides {_shown(value)}, expected whole numbers")
+        return tuple(sorted(int(number) for number in numbers))
     return None
 
 
@@ -171,14 +175,14 @@ def _names(value: object, where: str) -> tuple[str, ...] | None:
     if isinstance(value, Mapping):
         try:
             numbered = {int(key): name for key, name in value.items()}
-        except (TypeError, ValueError) as error:
-            raise WeightsError(f"{where}: found names {value!r:.80}, expected a list, or numbers from 0 as keys") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise WeightsError(f"{where}: found names {_shown(value)}, expected a list, or numbers from 0 as keys") from error
         if sorted(numbered) != list(range(len(value))):
-            raise WeightsError(f"{where}: found names numbered {sorted(numbered)[:10]}, expected 0 to {len(value) - 1}")
+            raise WeightsError(f"{where}: found names numbered {_shown(sorted(numbered))}, expected 0 to {len(value) - 1}")
         value = [numbered[i] for i in range(len(numbered))]
     if not isinstance(value, list | tuple) or not value:
         return None
-    return tuple(str(name).encode("utf-8", "replace").decode() for name in value)
+    return tuple((name if isinstance(name, str) else _shown(name)).encode("utf-8", "replace").decode() for name in value)
 
 
 def _pool_sides(modules: Iterable[Module]) -> tuple[int, ...] | None:
@@ -194,19 +198,24 @@ def _sources(module: Module) -> tuple[int, ...] | None:
 
 
 def _inner_faults(modules: Iterable[Module], row: Module, layer: Layer) -> Iterable[str]:
-    """Shortcuts and enlargement that are not the published ones."""
+    """Shortcuts, steps and enlargement that are not the published ones."""
     if layer.module == "Upsample":
         factor, mode = _number(row.attributes.get("scale_factor")), row.attributes.get("mode")
-        if factor not in (None, 2.0) or mode not in (None, "nearest"):
-            yield f"row {layer.index} enlarges {factor} times, {mode}, expected 2 times, nearest"
+        if factor not in (None, 2.0) or _shown(mode) not in ("None", "'nearest'"):
+            yield f"row {layer.index} enlarges {factor} times, {_shown(mode)}, expected 2 times, nearest"
     shortcut = _has_shortcut(layer)
+    halves = layer.module == "Conv" and 2 in layer.arguments[3:5]
     for module in modules:
-        if (
-            module.path.startswith(f"{row.path}.")
-            and _short(module.kind) == "Bottleneck"
-            and module.attributes.get("add") not in (None, shortcut)
-        ):
+        if module.path != row.path and not module.path.startswith(f"{row.path}."):
+            continue
+        kind, added = _short(module.kind), module.attributes.get("add")
+        if kind == "Bottleneck" and isinstance(added, int) and bool(added) != shortcut:
             yield f"{module.path} {'lacks' if shortcut else 'has'} a shortcut"
+        if kind in ("Conv2d", "MaxPool2d"):
+            for what, wanted in (("stride", 2 if halves else 1), ("dilation", 1)):
+                found = _number(module.attributes.get(what))
+                if found not in (None, wanted):
+                    yield f"{module.path} has the {what} {found:g}, expected {wanted}"
 
 
 def _has_shortcut(layer: Layer) -> bool:
@@ -216,9 +225,17 @@ def _has_shortcut(layer: Layer) -> bool:
 
 
 def _number(value: object) -> float | None:
+    """A number, or the first of several; None for anything else, and where it is beyond reason."""
     if isinstance(value, list | tuple) and value:
         value = value[0]
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 else None
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # numbers of thousands of digits have no text
+        return "a number without end"
 
 
 def _short(kind: str) -> str:

@@ -23,6 +23,10 @@ class Engine(Protocol):
     """Runs one graph. It knows no boxes and no words; it may be called from several threads at once."""
 
     @property
+    def name(self) -> str:
+        """What computes, and its version: "ONNX Runtime 1.20.0"."""
+
+    @property
     def inputs(self) -> Mapping[str, TensorInfo]:
         """Name, dtype and shape of every input."""
 

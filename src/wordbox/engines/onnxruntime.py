@@ -1,14 +1,14 @@
 """The ONNX Runtime engine: float32 on as many threads as this process may use."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from wordbox.engines.base import Array, TensorInfo
+from wordbox.engines.feeds import listed, misfit
+from wordbox.engines.threads import thread_count
 from wordbox.errors import EngineError, InputError
 
 _DTYPES = {
@@ -28,17 +28,18 @@ _PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}  # float32 mean
 class OnnxRuntimeEngine:
     """Runs an ONNX graph given as bytes. Implements `engines.base.Engine`."""
 
-    def __init__(self, graph: bytes, *, where: str, threads: int | None = None, device: str = "cpu") -> None:
+    def __init__(self, graph: bytes, *, where: str, threads: int | None = None, device: str = "cpu", precision: str = "float32") -> None:
         """Load `graph` on `device`, "cpu" or "cuda"; `where` names it in errors.
 
-        Raises InputError for another device, EngineError if the runtime cannot use it or refuses the graph.
+        Raises InputError for another device, or a `precision` other than "float32", EngineError if the runtime cannot use the
+        device or refuses the graph.
         """
+        if precision != "float32":
+            raise InputError(f"found precision {precision!r}, expected 'float32'; ONNX Runtime has no other, openvino and torch have")
         self._where = where
         providers = _providers(device)
         options = onnxruntime.SessionOptions()
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}, expected a whole number from 1")
-        options.intra_op_num_threads = threads or available_threads()
+        options.intra_op_num_threads = thread_count(threads)
         options.log_severity_level = 3  # errors only: warnings about the graphs of others are not for users
         onnxruntime.disable_telemetry_events()
         try:
@@ -47,11 +48,16 @@ class OnnxRuntimeEngine:
                 graph, options, providers=[(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers], enable_fallback=0
             )
         except Exception as error:  # the runtime's exceptions share no narrower parent
-            raise EngineError(f"{where}: ONNX Runtime {onnxruntime.__version__} refuses this graph: {_first_line(error)}") from error
+            raise EngineError(f"{where}: {self.name} refuses this graph: {_first_line(error)}") from error
         if self._session.get_providers()[0] != providers[0]:
             raise EngineError(f"{where}: {providers[0]} could not start, so {device!r} cannot be used; docs/gpu.md says what it needs")
         self._inputs = {i.name: _info(i.type, i.shape) for i in self._session.get_inputs()}
         self._outputs = {o.name: _info(o.type, o.shape) for o in self._session.get_outputs()}
+
+    @property
+    def name(self) -> str:
+        """What computes, and its version."""
+        return f"ONNX Runtime {onnxruntime.__version__}"
 
     @property
     def inputs(self) -> Mapping[str, TensorInfo]:
@@ -70,23 +76,15 @@ class OnnxRuntimeEngine:
         return found
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Every output for `feeds`. Raises EngineError where the runtime refuses them."""
+        """Every output for `feeds`. Raises EngineError where they do not fit or the runtime refuses them."""
+        wrong = misfit(self._inputs, feeds)  # the runtime itself would take one number in a row for a scalar
+        if wrong is not None:
+            raise EngineError(f"{self._where}: {wrong}")
         try:
             values = self._session.run(None, dict(feeds))
         except Exception as error:  # as above
-            fed = ", ".join(f"{name} {value.dtype}{list(value.shape)}" for name, value in feeds.items())
-            raise EngineError(f"{self._where}: ONNX Runtime refuses {fed}: {_first_line(error)}") from error
+            raise EngineError(f"{self._where}: ONNX Runtime refuses {listed(feeds)}: {_first_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
-
-
-def available_threads() -> int:
-    """Processors that this process may use: its affinity, and no more than its cgroup's quota."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, min(allowed, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup, or a quota of "max"
-        return allowed
 
 
 def _providers(device: str) -> list[str]:
