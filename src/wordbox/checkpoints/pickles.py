@@ -4,15 +4,15 @@ import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO, NoReturn, TypeAlias
 
-from wordbox.checkpoints.stand_ins import Limits, call, named, new, set_of, set_state
+from wordbox.checkpoints.pickle_machine import Machine
+from wordbox.checkpoints.pickle_machine import Persistent as Persistent
 from wordbox.checkpoints.stand_ins import Name as Name
 from wordbox.checkpoints.stand_ins import Stub as Stub
+from wordbox.checkpoints.stand_ins import call, named, new, set_of, set_state
 from wordbox.errors import WeightsError
 
 LONGEST = 32 * 2**20  # bytes of one pickle: the largest published detectors need one hundredth
 STEPS = 1_000_000  # opcodes of one pickle, each of which makes at most one small object; the same detectors need a tenth
-
-Persistent: TypeAlias = Callable[[Any], Any]
 
 
 def load(stream: bytes | BinaryIO, persistent: Persistent, where: str) -> Any:
@@ -29,7 +29,7 @@ def load_next(data: bytes, at: int, persistent: Persistent, where: str) -> tuple
         raise WeightsError(
             f"{where}: its pickle is longer than {LONGEST} bytes; expected a description of a network, with the weights apart"
         )
-    machine = _Machine(data, persistent, where)
+    machine = Machine(data, persistent, where)
     steps, stack, memo, push = _STEPS, machine.stack, machine.memo, machine.stack.append
     try:
         for _ in range(STEPS):
@@ -59,51 +59,14 @@ def load_next(data: bytes, at: int, persistent: Persistent, where: str) -> tuple
     raise WeightsError(f"{where}: its pickle takes more than {STEPS} steps; expected a checkpoint of a detector")
 
 
-class _Machine:
-    """What a pickle works on: a stack, marks in it, and a memo. Each step takes the machine and a position and gives the next position."""
-
-    __slots__ = ("data", "limits", "marks", "memo", "persistent", "stack")
-
-    def __init__(self, data: bytes, persistent: Persistent, where: str) -> None:
-        self.data = data
-        self.persistent = persistent
-        self.limits = Limits(where, len(data))
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-
-    def fault(self, text: str) -> WeightsError:
-        return self.limits.fault(f"its pickle {text}")
-
-    def marked(self) -> list[Any]:
-        """What lies above the last mark, taken off the stack."""
-        start = self.marks.pop()
-        items = self.stack[start:]
-        del self.stack[start:]
-        return items
-
-    def text(self, start: int, size: int) -> bytes:
-        """`size` bytes of the pickle from `start`."""
-        if start + size > len(self.data):
-            raise self.fault(f"claims {size} bytes at byte {start}, beyond its end; the file is cut or damaged, copy it anew")
-        return self.data[start : start + size]
-
-    def line(self, start: int) -> tuple[str, int]:
-        """The line that starts at `start`, and the position behind it."""
-        end = self.data.find(b"\n", start, start + 4096)
-        if end < 0:
-            raise self.fault(f"has a line without an end at byte {start}; the file is cut or damaged, copy it anew")
-        return self.data[start:end].decode("utf-8", "replace"), end + 1
-
-
-_Step: TypeAlias = Callable[[_Machine, int], int]
+_Step: TypeAlias = Callable[[Machine, int], int]
 
 
 # -- values
 
 
 def _constant(value: Any) -> _Step:
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         m.stack.append(value)
         return at
 
@@ -115,20 +78,20 @@ def _number(form: str) -> _Step:
     size = code.size
     unpack = code.unpack_from
 
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         m.stack.append(unpack(m.data, at)[0])
         return at + size
 
     return step
 
 
-def _size(m: _Machine, at: int, width: int) -> tuple[int, int]:
+def _size(m: Machine, at: int, width: int) -> tuple[int, int]:
     """A length written in `width` bytes, and the position behind it."""
     return int.from_bytes(m.text(at, width), "little"), at + width
 
 
 def _long(width: int) -> _Step:
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         size, at = _size(m, at, width)
         if size > 255:
             raise m.fault(f"has a whole number of {size} bytes; expected one of a size that a checkpoint needs")
@@ -139,7 +102,7 @@ def _long(width: int) -> _Step:
 
 
 def _string(width: int) -> _Step:
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         size, at = _size(m, at, width)
         m.stack.append(m.text(at, size).decode("utf-8", "replace"))  # what is no text must not fail when a message shows it
         return at + size
@@ -148,7 +111,7 @@ def _string(width: int) -> _Step:
 
 
 def _raw(width: int, kind: Callable[[bytes], Any]) -> _Step:
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         size, at = _size(m, at, width)
         m.stack.append(kind(m.text(at, size)))
         return at + size
@@ -160,20 +123,20 @@ def _raw(width: int, kind: Callable[[bytes], Any]) -> _Step:
 
 
 def _empty(kind: Callable[[], Any]) -> _Step:
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         m.stack.append(kind())
         return at
 
     return step
 
 
-def _empty_set(m: _Machine, at: int) -> int:
+def _empty_set(m: Machine, at: int) -> int:
     m.stack.append(set_of(m.limits, ()))
     return at
 
 
 def _last(count: int) -> _Step:
-    def step(m: _Machine, at: int) -> int:
+    def step(m: Machine, at: int) -> int:
         stack = m.stack
         if len(stack) < count:
             raise IndexError
@@ -185,39 +148,39 @@ def _last(count: int) -> _Step:
     return step
 
 
-def _tuple(m: _Machine, at: int) -> int:
+def _tuple(m: Machine, at: int) -> int:
     m.stack.append(tuple(m.marked()))
     return at
 
 
-def _list(m: _Machine, at: int) -> int:
+def _list(m: Machine, at: int) -> int:
     m.stack.append(m.marked())
     return at
 
 
-def _dict(m: _Machine, at: int) -> int:
+def _dict(m: Machine, at: int) -> int:
     items = m.marked()
     m.stack.append({})
     _put_items(m, items)
     return at
 
 
-def _frozenset(m: _Machine, at: int) -> int:
+def _frozenset(m: Machine, at: int) -> int:
     m.stack.append(set_of(m.limits, m.marked()))
     return at
 
 
-def _append(m: _Machine, at: int) -> int:
+def _append(m: Machine, at: int) -> int:
     _extend(m, [m.stack.pop()])
     return at
 
 
-def _appends(m: _Machine, at: int) -> int:
+def _appends(m: Machine, at: int) -> int:
     _extend(m, m.marked())
     return at
 
 
-def _extend(m: _Machine, items: list[Any]) -> None:
+def _extend(m: Machine, items: list[Any]) -> None:
     target = m.stack[-1]
     if type(target) is Stub:
         target.items = [] if target.items is None else target.items
@@ -227,18 +190,18 @@ def _extend(m: _Machine, items: list[Any]) -> None:
     target.extend(items)
 
 
-def _set_item(m: _Machine, at: int) -> int:
+def _set_item(m: Machine, at: int) -> int:
     value = m.stack.pop()
     _put_items(m, [m.stack.pop(), value])
     return at
 
 
-def _set_items(m: _Machine, at: int) -> int:
+def _set_items(m: Machine, at: int) -> int:
     _put_items(m, m.marked())
     return at
 
 
-def _put_items(m: _Machine, items: list[Any]) -> None:
+def _put_items(m: Machine, items: list[Any]) -> None:
     target = m.stack[-1]
     if type(target) is Stub:
         target.items = {} if target.items is None else target.items
@@ -253,7 +216,7 @@ def _put_items(m: _Machine, items: list[Any]) -> None:
         target[key] = items[i + 1]
 
 
-def _add_items(m: _Machine, at: int) -> int:
+def _add_items(m: Machine, at: int) -> int:
     members = m.marked()
     target = m.stack[-1]
     if type(target) is not set:
@@ -265,12 +228,12 @@ def _add_items(m: _Machine, at: int) -> int:
 # -- stack and memo
 
 
-def _mark(m: _Machine, at: int) -> int:
+def _mark(m: Machine, at: int) -> int:
     m.marks.append(len(m.stack))
     return at
 
 
-def _pop(m: _Machine, at: int) -> int:
+def _pop(m: Machine, at: int) -> int:
     if m.marks and m.marks[-1] == len(m.stack):
         m.marks.pop()
     else:
@@ -278,27 +241,27 @@ def _pop(m: _Machine, at: int) -> int:
     return at
 
 
-def _pop_mark(m: _Machine, at: int) -> int:
+def _pop_mark(m: Machine, at: int) -> int:
     m.marked()
     return at
 
 
-def _duplicate(m: _Machine, at: int) -> int:
+def _duplicate(m: Machine, at: int) -> int:
     m.stack.append(m.stack[-1])
     return at
 
 
-def _long_get(m: _Machine, at: int) -> int:
+def _long_get(m: Machine, at: int) -> int:
     m.stack.append(m.memo[_U4(m.data, at)[0]])
     return at + 4
 
 
-def _put(m: _Machine, at: int) -> int:
+def _put(m: Machine, at: int) -> int:
     m.memo[m.data[at]] = m.stack[-1]
     return at + 1
 
 
-def _memoize(m: _Machine, at: int) -> int:
+def _memoize(m: Machine, at: int) -> int:
     m.memo[len(m.memo)] = m.stack[-1]
     return at
 
@@ -306,14 +269,14 @@ def _memoize(m: _Machine, at: int) -> int:
 # -- classes and objects
 
 
-def _global(m: _Machine, at: int) -> int:
+def _global(m: Machine, at: int) -> int:
     module, at = m.line(at)
     name, at = m.line(at)
     m.stack.append(named(m.limits, module, name))
     return at
 
 
-def _stack_global(m: _Machine, at: int) -> int:
+def _stack_global(m: Machine, at: int) -> int:
     name = m.stack.pop()
     module = m.stack.pop()
     if type(name) is not str or type(module) is not str:
@@ -322,19 +285,19 @@ def _stack_global(m: _Machine, at: int) -> int:
     return at
 
 
-def _reduce(m: _Machine, at: int) -> int:
+def _reduce(m: Machine, at: int) -> int:
     arguments = m.stack.pop()
     m.stack[-1] = call(m.limits, m.stack[-1], arguments)
     return at
 
 
-def _new(m: _Machine, at: int) -> int:
+def _new(m: Machine, at: int) -> int:
     arguments = m.stack.pop()
     m.stack[-1] = new(m.limits, m.stack[-1], arguments)
     return at
 
 
-def _new_with_keywords(m: _Machine, at: int) -> int:
+def _new_with_keywords(m: Machine, at: int) -> int:
     keywords = m.stack.pop()
     arguments = m.stack.pop()
     if type(keywords) is not dict or type(arguments) is not tuple:
@@ -344,26 +307,26 @@ def _new_with_keywords(m: _Machine, at: int) -> int:
     return at
 
 
-def _instance(m: _Machine, at: int) -> int:
+def _instance(m: Machine, at: int) -> int:
     at = _global(m, at)
     name = m.stack.pop()
     m.stack.append(call(m.limits, name, tuple(m.marked())))
     return at
 
 
-def _object(m: _Machine, at: int) -> int:
+def _object(m: Machine, at: int) -> int:
     name, *arguments = m.marked() or [None]
     m.stack.append(call(m.limits, name, tuple(arguments)))
     return at
 
 
-def _build(m: _Machine, at: int) -> int:
+def _build(m: Machine, at: int) -> int:
     state = m.stack.pop()
     set_state(m.limits, m.stack[-1], state)
     return at
 
 
-def _persistent(m: _Machine, at: int) -> int:
+def _persistent(m: Machine, at: int) -> int:
     m.stack.append(m.persistent(m.stack.pop()))
     return at
 
@@ -371,13 +334,13 @@ def _persistent(m: _Machine, at: int) -> int:
 # -- frames
 
 
-def _protocol(m: _Machine, at: int) -> int:
+def _protocol(m: Machine, at: int) -> int:
     if m.data[at] > 5:
         raise m.fault(f"is of protocol {m.data[at]}; expected 2 to 5")
     return at + 1
 
 
-def _frame(m: _Machine, at: int) -> int:
+def _frame(m: Machine, at: int) -> int:
     size, at = _size(m, at, 8)
     if at + size > len(m.data):
         raise m.fault(f"has a frame of {size} bytes, beyond its end; the file is cut or damaged, copy it anew")
@@ -385,7 +348,7 @@ def _frame(m: _Machine, at: int) -> int:
 
 
 def _refused(what: str) -> _Step:
-    def step(m: _Machine, at: int) -> NoReturn:
+    def step(m: Machine, at: int) -> NoReturn:
         raise m.fault(f"uses {what} (byte {at - 1}), which no checkpoint of PyTorch needs; nothing was run")
 
     return step

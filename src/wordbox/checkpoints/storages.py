@@ -99,7 +99,9 @@ def window(storage: Storage, offset: Any, size: Any, stride: Any) -> NDArray[Any
         )
     count = math.prod(size) if max(size, default=0) < 2**40 else 2**40
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if count else 0
-    if last >= storage.count + (not count) or count > storage.count:
+    # an axis of step 0 repeats the same numbers: torch expands so, and YOLOv5 leaves such grids in its files
+    own = math.prod(n for n, step in zip(size, stride, strict=True) if step) if count else 0
+    if last >= storage.count + (not count) or own > storage.count:
         raise shelf.fault(
             f"a tensor of shape {_shown(size)} with strides {_shown(stride)} at {offset} does not fit into storage {storage.key}, "
             f"which holds {storage.count} numbers; the file is damaged or forged"
