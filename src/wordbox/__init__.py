@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wordbox.api import evaluate, load
+    from wordbox.api import convert, evaluate, export, load
     from wordbox.detection.detections import Detections
     from wordbox.detection.detector import Detector
     from wordbox.errors import WordboxError
     from wordbox.vocabulary.words import Vocabulary
 
-__all__ = ["Detections", "Detector", "Vocabulary", "WordboxError", "__version__", "evaluate", "load"]
+__all__ = ["Detections", "Detector", "Vocabulary", "WordboxError", "__version__", "convert", "evaluate", "export", "load"]
 
 __version__ = "0.1.0"
 
@@ -26,7 +26,9 @@ _HOMES = {
     "Detector": "wordbox.detection.detector",
     "Vocabulary": "wordbox.vocabulary.words",
     "WordboxError": "wordbox.errors",
+    "convert": "wordbox.api",
     "evaluate": "wordbox.api",
+    "export": "wordbox.api",
     "load": "wordbox.api",
 }
 
