@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from wordbox.engines.onnxruntime import OnnxRuntimeEngine, available_threads
+from wordbox.engines.onnxruntime import OnnxRuntimeEngine
+from wordbox.engines.threads import available_threads
 from wordbox.graphs import ending
 from wordbox.graphs.builder import GraphBuilder
 

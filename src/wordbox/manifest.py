@@ -88,6 +88,7 @@ class Manifest:
         for text in (self.name, self.origin, self.licence, *self.names):
             if not isinstance(text, str):
                 raise TypeError(f"found {text!r} among the manifest's texts, expected a string")
+            text.encode()  # a lone half of a pair of UTF-16 cannot be written again
         if type(self.open) is not bool:
             raise TypeError(f"found open {self.open!r}, expected true or false")
 

@@ -22,7 +22,7 @@ from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, Partner, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry
-from wordbox.specs import NanoSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, DistributionHead, NanoSpec, Spec, Yolov5Spec, Yolov8Spec
 from wordbox.vocabulary.encoders import TextEncoder
 from wordbox.vocabulary.table import TableEncoder
 
@@ -61,7 +61,7 @@ class Model:
             fit.shapes.update({named.name: named.shape for named in arrays(spec)})
             fit.finish()  # before anything is drawn: a small file that describes a huge network fills no memory
             drawn = yolo.draw(spec, self.arrays, self.manifest.to_metadata(), where, self.called)
-        check_graph(drawn, self.manifest, self.path)
+        _check_drawn(drawn, self.manifest, self.path)
         return drawn
 
 
@@ -131,7 +131,7 @@ def check_published(source: str | Path | None, model: Model) -> None:
         return
     entry, found = find.find(source), model.manifest.spec
     wanted = variants.named(entry.variant)
-    if found is None or {**vars(found), "head": 0} != {**vars(wanted), "head": 0}:
+    if found is None or _facts(found) != _facts(wanted):
         raise WeightsError(
             f"{model.path}: its network is not the published {entry.name}; to use it as it is, name its path: {model.path.absolute()}"
         )
@@ -190,8 +190,17 @@ def _graph(path: Path, spec: str | None) -> Model:
     graph = graph_of_others.read(path)
     found = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(path))
     graph, manifest = graph_of_others.adopt(graph, str(path)) if found is None else (graph, found)
-    check_graph([value.name for value in graph.graph.input], [value.name for value in graph.graph.output], manifest, path)
+    _check_drawn(graph, manifest, path)
     return Model(path, manifest, None, {}, graph)
+
+
+def _check_drawn(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    check_graph([value.name for value in model.graph.input], [value.name for value in model.graph.output], manifest, path)
+
+
+def _facts(spec: Spec) -> dict[str, object]:
+    """What a spec says, but of its head only the kind: releases widened it, and anchors are rounded."""
+    return {name: value.kind if isinstance(value, AnchorHead | DistributionHead) else value for name, value in vars(spec).items()}
 
 
 def _entry(path: Path) -> Entry | None:

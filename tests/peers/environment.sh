@@ -3,7 +3,7 @@
 #
 #     tests/peers/environment.sh [FOLDER]        default: $WORDBOX_PEERS, else ~/.cache/wordbox/peers
 #
-# Run again, it adds what is missing. It needs Python 3.11 ($PYTHON, else python3) and 1.7 GB. Where the package index
+# Run again, it adds what is missing. It needs Python 3.11 ($PYTHON, else python3) and 1.8 GB. Where the package index
 # gives a CUDA build of PyTorch, name an index of CPU builds in PIP_INDEX_URL: the peers are measured on the processor.
 # With the reference data beside the checkout ($WORDBOX_SHARED, else ../shared) it also exports the peer's YOLOv8n to ONNX, by the peer
 # itself with its default options, to FOLDER/models/yolov8n-hybrid.onnx.
@@ -24,6 +24,8 @@ install opencv-python-headless pyyaml pillow matplotlib scipy requests psutil pa
 install torchvision==0.28.0 --no-deps # beside a CPU build of PyTorch it lacks its operators: shims.py
 install 'setuptools<80'
 install ultralytics==8.4.190 --no-deps
+install 'huggingface_hub<0.25' tensorboard
+install yolov5==7.0.14 --no-deps # beside NumPy 2 and this PyTorch it needs shims.ready_for_yolov5
 mkdir -p "$folder/config" "$folder/models"
 
 weights=${WORDBOX_SHARED:-$checkout/../shared}/data/weights/yolov8n-hybrid.pt
@@ -33,8 +35,7 @@ if [ ! -f "$model" ] && [ -f "$weights" ]; then
     trap 'rm -rf "$work"' EXIT
     cp "$weights" "$work/yolov8n-hybrid.pt"
     cd "$work"
-    YOLO_AUTOINSTALL=false YOLO_OFFLINE=true YOLO_CONFIG_DIR=$folder/config PYTHONPATH=$checkout/tests/peers \
-        "$folder/bin/python" -c "import shims; from ultralytics import YOLO; YOLO('yolov8n-hybrid.pt').export(format='onnx', imgsz=640)" >&2
+    PYTHONPATH=$checkout/tests/peers "$folder/bin/python" -c "import shims; from ultralytics import YOLO; YOLO('yolov8n-hybrid.pt').export(format='onnx', imgsz=640)" >&2
     mv yolov8n-hybrid.onnx "$model"
 fi
 [ -f "$model" ] || echo "no $weights, so no YOLOv8n was exported; set WORDBOX_SHARED to the folder that holds data/weights" >&2
