@@ -31,7 +31,7 @@ def test_json_is_alone_on_standard_output(answer, photo):
     found = json.loads(answer.stdout)
     assert list(found) == ["images", "failed"]
     (image,) = found["images"]
-    assert list(image) == ["source", "width", "height", "detections"]
+    assert list(image) == ["source", "width", "height", "detections", "dropped"]
     assert (image["source"], image["width"], image["height"]) == (str(photo), 600, 400)
     assert {d["label"] for d in image["detections"]} == {"coffee cup", "table"}
     assert all(list(d) == ["label", "score", "box"] and len(d["box"]) == 4 for d in image["detections"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordbox.detection.detections import Detections
+from wordbox.detection.detections import Detections, Dropped
 from wordbox.errors import InputError, MissingExtraError, SourceError
 
 WORDS = ("person", "red bus")
@@ -115,3 +115,13 @@ def test_without_a_picture_plot_says_so_and_jupyter_gets_none():
     assert found.to_dict()["error"] == "x.jpg is not there"
     with pytest.raises(InputError, match="no picture"):
         Detections(found.boxes, found.scores, found.labels, ()).plot()
+
+
+def test_what_was_dropped_is_a_record_that_adds_up_and_reads_as_a_sentence():
+    one, other = Dropped(overlapping=41, beyond_limit=3), Dropped(overlapping=1, in_padding=2)
+    assert one + other == Dropped(overlapping=42, beyond_limit=3, in_padding=2)
+    assert str(one) == "41 overlapping, 3 beyond max_detections"
+    assert str(Dropped()) == ""
+    found = Detections(np.ones((2, 4), np.float32), np.ones(2, np.float32), np.zeros(2, int), WORDS, dropped=one)
+    assert found[:1].dropped == one
+    assert found.to_dict()["dropped"] == {"synonyms": 0, "other_classes": 0, "in_padding": 0, "overlapping": 41, "beyond_limit": 3}

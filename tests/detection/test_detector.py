@@ -13,6 +13,10 @@ import pytest
 import wordbox
 from wordbox.detection.detections import Detections
 from wordbox.errors import ImageError, InputError, SourceError, VocabularyError
+from wordbox.geometry.boxes import overlaps
+from wordbox.geometry.frames import Placement
+from wordbox.images.sources import find
+from wordbox.settings import DetectSettings
 
 CONF = 0.05
 SIZE = 192  # of the canvas, so that hundreds of runs take seconds
@@ -250,3 +254,59 @@ def test_skipped_files_are_said_by_detect_and_by_stream(detector, photo, tmp_pat
         with caplog.at_level(logging.WARNING, logger="wordbox"):
             assert len(call(tmp_path)) == 1
         assert "notes.txt" in caplog.text
+
+
+def test_only_the_classes_that_were_asked_for_are_found(detector, photo):
+    everything = detector.detect(photo, conf=CONF)
+    found = detector.detect(photo, conf=CONF, classes="Cup, dining table")
+    assert {d.label for d in found} == {"cup", "dining table"}
+    assert [d for d in everything if d.label in ("cup", "dining table")] == list(found)
+    assert found.dropped.other_classes > 0
+    assert found.words == everything.words
+    position = detector.words.index("cup")
+    assert list(detector.detect(photo, conf=CONF, classes=position)) == list(detector.detect(photo, conf=CONF, classes=["cup"]))
+    (streamed,) = detector.stream([photo], conf=CONF, classes=["cup"])
+    assert {d.label for d in streamed} == {"cup"}
+
+
+def test_an_unknown_class_is_refused_before_the_work(detector, photo):
+    with pytest.raises(VocabularyError, match="did you mean 'cup'"):
+        detector.stream([photo], classes=["cupp"])
+    with pytest.raises(VocabularyError, match="none of the labels"):
+        detector.detect([photo, photo], words=[["cup", "dog"], ["cup"]], classes="dog")
+
+
+def test_classes_are_those_of_each_pictures_words(detector, photo):
+    first, second = detector.detect([photo, photo], words=[["cup", "table"], ["table", "spoon", "cup"]], classes=["cup"], conf=CONF)
+    assert {d.label for d in first} == {d.label for d in second} == {"cup"}
+
+
+def test_across_labels_the_better_box_stays(detector, photo):
+    apart = detector.detect(photo, words=["cup", "mug"], conf=CONF)
+    across = detector.detect(photo, words=["cup", "mug"], conf=CONF, agnostic=True)
+    assert len(across) < len(apart)
+    assert not (np.triu(overlaps(across.boxes, across.boxes), 1) > detector.manifest.thresholds.iou + 1e-3).any()
+
+
+def test_whatever_is_dropped_makes_up_what_left_the_network(detector, photo):
+    found = detector.detect(photo, conf=0.0, max_candidates=500, max_detections=20)
+    assert len(found) + sum(vars(found.dropped).values()) == 500
+    assert any(f"there are {found.dropped.beyond_limit} more" in note for note in found.notes)
+    chosen = detector.detect(photo, conf=0.0, max_candidates=500, classes="cup")
+    assert any("cap of 500 candidates was reached, before classes were chosen" in note for note in chosen.notes)
+
+
+def test_placements_say_how_pictures_lie(patches):
+    picture = np.full((60, 100, 3), 128, np.uint8)
+    picture[10:30, 20:60] = (0, 0, 255)
+    sources = find([picture, picture]).items
+    placed = Placement(image=(60, 100), resized=(60, 100), offset=(4, 28), canvas=(96, 160))
+    for found in patches(64).run(sources, None, DetectSettings(), placements=[placed, None]):
+        np.testing.assert_allclose(found.boxes, [[20, 10, 60, 30]], atol=1)
+
+
+def test_a_placement_for_another_picture_is_that_pictures_error(patches):
+    sources = find([np.zeros((60, 100, 3), np.uint8)]).items
+    placed = Placement(image=(60, 90), resized=(60, 90), offset=(0, 0), canvas=(64, 96))
+    (found,) = patches(64).run(sources, None, DetectSettings(), placements=[placed])
+    assert "placement is for (60, 90, 3)" in str(found.error)

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wordbox.detection.detections import Detections
+from wordbox.detection.detections import Detections, Dropped
 from wordbox.errors import ImageError
+from wordbox.images.sources import Source
+from wordbox.manifest import Manifest, Preprocessing
 
 Box = tuple[float, float, float, float]
 Find = tuple[str, Box, float]
@@ -18,12 +20,13 @@ class Oracle:
 
     def __init__(self, finds: Mapping[str, Sequence[Find] | None], words: Sequence[str], size: tuple[int, int] = (640, 640)) -> None:
         self.finds, self.words, self.size = finds, tuple(words), size
+        self.manifest = Manifest(name="oracle", names=self.words, open=False, preprocessing=Preprocessing(size=640))
         self.notes: tuple[str, ...] = ()
         self.asked: dict[str, object] = {}
 
-    def stream(self, images: Sequence[Path], **asked: object) -> Iterator[Detections]:
-        self.asked = asked
-        return map(self._one, images)
+    def run(self, sources: Sequence[Source], words: None, settings: object, **asked: object) -> Iterator[Detections]:
+        self.asked = {"settings": settings, **asked}
+        return (self._one(Path(source.name)) for source in sources)
 
     def _one(self, path: Path) -> Detections:
         finds = self.finds.get(path.name, ())
@@ -37,6 +40,7 @@ class Oracle:
             self.size,
             str(path),
             notes=self.notes,
+            dropped=Dropped(overlapping=1),
         )
 
 

@@ -2,7 +2,9 @@
 
 import json
 
+from wordbox.detection.detections import Dropped
 from wordbox.evaluation.report import METRICS, ClassFigures, Failure, Report
+from wordbox.settings import EvaluateSettings
 
 REPORT = Report(
     metrics={**dict.fromkeys(METRICS, 0.25), "APs": None},
@@ -13,6 +15,8 @@ REPORT = Report(
     only_model=("white", "black"),
     notes=("one",),
     failed=(Failure("b.png", "cut off"),),
+    settings=EvaluateSettings(protocol="yolov5", size=640, iou=0.6, classes=["red"]),
+    dropped=Dropped(overlapping=7),
     seconds=1.23456,
 )
 
@@ -25,6 +29,18 @@ def test_json_has_the_nine_figures_at_the_top() -> None:
     assert answer["unmatched"] == {"data": ["helmet"], "model": ["white", "black"]}
     assert answer["failed"] == [{"source": "b.png", "error": "cut off"}]
     assert (answer["images"], answer["boxes"], answer["notes"], answer["seconds"]) == (3, 8, ["one"], 1.235)
+    assert {name: answer["settings"][name] for name in ("protocol", "size", "conf", "iou")} == {
+        "protocol": "yolov5",
+        "size": 640,
+        "conf": 0.001,
+        "iou": 0.6,
+    }
+    assert answer["settings"]["classes"] == ["red"]
+    assert answer["dropped"]["overlapping"] == 7
+
+
+def test_the_conditions_are_a_sentence() -> None:
+    assert REPORT.conditions == "protocol yolov5, size 640, conf 0.001, iou 0.6, at most 300 boxes a picture"
 
 
 def test_table_has_all_first_and_the_best_next() -> None:

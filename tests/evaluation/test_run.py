@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,9 +18,10 @@ from pycocotools.cocoeval import COCOeval
 
 from wordbox.data.formats import coco
 from wordbox.data.records import Dataset
-from wordbox.errors import DatasetError, MissingExtraError
+from wordbox.errors import DatasetError, MissingExtraError, VocabularyError
 from wordbox.evaluation.report import METRICS
 from wordbox.evaluation.run import evaluate
+from wordbox.images.sources import find
 from wordbox.settings import EvaluateSettings
 
 # Two marked things found with score 0.8, and a false alarm with 0.9 in a picture without objects: AP is 2/3. A lost picture, a lost,
@@ -192,29 +194,65 @@ def test_notes_of_pictures_are_told_once(tmp_path: Path, oracle: Any) -> None:
 
 def test_settings_and_progress_are_passed_on(tmp_path: Path, oracle: Any) -> None:
     detector, done = oracle(FINDS, COLOURS), []
-    asked = {"conf": 0.25, "iou": 0.5, "size": 320, "max_detections": 7, "max_candidates": 9}
-    evaluate(detector, _data(tmp_path), settings=EvaluateSettings(**asked), progress=done.append)
-    assert detector.asked == asked
+    settings = EvaluateSettings(conf=0.25, iou=0.5, size=320, max_detections=7, max_candidates=9, agnostic=True)
+    report = evaluate(detector, _data(tmp_path), settings=settings, progress=done.append)
+    assert detector.asked == {"settings": settings, "placements": None, "resample": "linear"}
+    assert report.settings == settings
+    assert report.dropped.overlapping == 3
     assert done == [1, 2, 3]
 
 
-def test_a_detector_that_answers_for_other_pictures_is_refused(tmp_path: Path, oracle: Any) -> None:
-    for change in (lambda paths: paths[1:], lambda paths: [*paths, paths[0]]):
-        detector = oracle(FINDS, COLOURS)
-        stream = detector.stream
-        detector.stream = lambda paths, stream=stream, change=change, **asked: stream(change(paths), **asked)
-        with pytest.raises(DatasetError, match="more or less than one picture"):
-            evaluate(detector, _data(tmp_path))
+def test_what_was_left_open_is_the_models_own_and_is_reported(tmp_path: Path, oracle: Any) -> None:
+    settings = evaluate(oracle(FINDS, COLOURS), _data(tmp_path)).settings
+    assert (settings.protocol, settings.size, settings.conf, settings.iou) == ("coco", 640, 0.001, 0.7)
+
+
+@pytest.mark.parametrize(("protocol", "iou", "resample"), [("yolov5", 0.6, "area"), ("yolov8", 0.7, "linear")])
+def test_a_protocol_places_pictures_and_runs_equal_canvases_together(
+    tmp_path: Path, oracle: Any, protocol: str, iou: float, resample: str
+) -> None:
+    images = [(number, f"{number}.png") for number in range(20)]
+    data = _data(tmp_path, [_note(1, 19, 1, A)], images)
+    for number in range(20):
+        shape = (480, 640, 3) if number % 2 else (640, 480, 3)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros(shape, np.uint8))
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    detector, done = oracle({"19.png": [("red", A, 0.9)], "4.png": None}, COLOURS), []
+    report = evaluate(detector, data, settings=EvaluateSettings(protocol=protocol), progress=done.append)
+    assert report.metrics["AP"] == pytest.approx(1)
+    assert [failure.source.endswith("4.png") for failure in report.failed] == [True]
+    assert (report.settings.iou, detector.asked["resample"]) == (iou, resample)
+    unread, *placed = detector.asked["placements"]
+    assert unread is None
+    assert [one.canvas for one in placed] == [(672, 512)] * 3 + [(672, 672)] * 16
+    assert done == list(range(1, 21))
+
+
+def test_only_the_classes_that_were_asked_for_are_measured(tmp_path: Path, oracle: Any) -> None:
+    data = _data(tmp_path, [*PAIR, _note(3, 3, 2, C)])
+    report = evaluate(oracle(FINDS, COLOURS), data, settings=EvaluateSettings(classes="RED, 3"))
+    assert list(report.per_class) == ["red"]
+    assert (report.only_data, report.only_model) == (("green", "blue"), ("white",))
+    with pytest.raises(VocabularyError, match="did you mean 'red'"):
+        evaluate(oracle(FINDS, COLOURS), data, settings=EvaluateSettings(classes="rod"))
+
+
+def test_a_file_name_that_leads_to_many_pictures_is_refused(tmp_path: Path, oracle: Any) -> None:
+    images = [(1, "a.png"), (2, "b.png"), (3, "more.txt")]
+    data = _data(tmp_path, images=images)
+    (tmp_path / "more.txt").write_text("a.png\nb.png\n")
+    with pytest.raises(DatasetError, match="more or less than one picture"):
+        evaluate(oracle(FINDS, COLOURS), data)
 
 
 def test_names_that_mean_something_alone_are_pictures_here(tmp_path: Path, oracle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     data = _data(Path(), [_note(1, 1, 1, A)], [(1, "-")])
     detector, seen = oracle({"-": [("red", A, 0.9)]}, COLOURS), []
-    stream = detector.stream
-    detector.stream = lambda paths, **asked: stream(seen.extend(paths) or paths, **asked)
+    run = detector.run
+    detector.run = lambda sources, *rest, **asked: run(seen.extend(sources) or sources, *rest, **asked)
     assert evaluate(detector, data).metrics["AP"] == pytest.approx(1)
-    assert seen == [tmp_path / "-"]
+    assert [source.path for source in seen] == [tmp_path / "-"]
 
 
 def test_a_missing_extra_is_said_before_the_work(tmp_path: Path, oracle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +291,7 @@ def test_equal_to_pycocotools_on_the_same_file(
     report = evaluate(detector, data)
     results = []
     for key, name in images:
-        one = next(iter(detector.stream([Path(name)])))
+        one = next(detector.run(find([Path(name)]).items, None, None))
         results += one.to_coco(key, [class_ids[label] for label in words])
     for ours, theirs in zip(METRICS, _peer(folder / "instances.json", results), strict=False):
         assert (-1 if report.metrics[ours] is None else report.metrics[ours]) == pytest.approx(theirs, abs=1e-6)

@@ -118,3 +118,13 @@ def test_sizes_below_one_are_refused(image: tuple[int, int], size: int | tuple[i
 def test_a_placement_for_another_picture_is_refused() -> None:
     with pytest.raises(InputError, match=r"\(4, 4, 3\)"):
         letterbox(np.zeros((4, 5, 3), np.uint8), place((4, 4), 64, 32))
+
+
+def test_shrinking_may_take_the_mean_of_each_pixels_area() -> None:
+    columns = np.array([0, 0, 0, 90, 30, 60, 90, 0], np.uint8)
+    pixels = np.repeat(columns[None, :, None], 3, axis=2).repeat(8, axis=0)
+    by_area = letterbox(pixels, place((8, 8), (2, 2), 1), resample="area")
+    assert by_area[0, :, 0].tolist() == [22, 45]  # means of four
+    assert letterbox(pixels, place((8, 8), (2, 2), 1))[0, :, 0].tolist() == [0, 75]  # means of the two in the middle
+    larger = place((8, 8), (16, 16), 1)
+    assert np.array_equal(letterbox(pixels, larger, resample="area"), letterbox(pixels, larger))

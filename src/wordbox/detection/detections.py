@@ -1,7 +1,7 @@
 """What was found in one picture: boxes, scores and labels with the words they stand for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,30 @@ class Detection(NamedTuple):
     score: float
     box: tuple[float, float, float, float]
     """xyxy, pixels of the upright image."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """How many candidates of a picture did not become detections, by reason. With the detections they make up all that left the engine."""
+
+    synonyms: int = 0
+    """Lower phrases of a label that was found at the same place."""
+    other_classes: int = 0
+    """Labels that `classes` did not name."""
+    in_padding: int = 0
+    """Boxes wholly beside the picture."""
+    overlapping: int = 0
+    """Boxes that a better one covers."""
+    beyond_limit: int = 0
+    """Boxes that would have stood, below the best `max_detections`."""
+
+    def __add__(self, other: "Dropped") -> "Dropped":
+        return Dropped(*(mine + theirs for mine, theirs in zip(asdict(self).values(), asdict(other).values(), strict=True)))
+
+    def __str__(self) -> str:
+        """What a person wants to read: "41 overlapping, 3 beyond max_detections"; nothing where nothing was dropped."""
+        reasons = ("lower synonyms", "of other classes", "in the padding", "overlapping", "beyond max_detections")
+        return ", ".join(f"{count} {reason}" for count, reason in zip(asdict(self).values(), reasons, strict=True) if count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +77,8 @@ class Detections:
     """What a careful user wants to know: frames left out, candidates cut off."""
     picture: Callable[[], NDArray[np.uint8]] | None = None
     """Gives the upright RGB image (H, W, 3) again, for drawing."""
+    dropped: Dropped = Dropped()
+    """What the network proposed besides, by the reason why it is not here."""
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -89,6 +115,7 @@ class Detections:
             self.error,
             self.notes,
             self.picture,
+            self.dropped,
         )
 
     def __repr__(self) -> str:
@@ -116,11 +143,11 @@ class Detections:
         return None if self.picture is None else encode(self.plot(), ".png")
 
     def to_dict(self) -> dict[str, Any]:
-        """The form of the command line's JSON: source, width, height and detections, in thousandths of a pixel; `error` if there is one."""
+        """The form of the command line's JSON: source, width, height, detections (thousandths of a pixel), dropped; `error` if any."""
         height, width = self.image_size
         found = [{"label": d.label, "score": round(d.score, 6), "box": [round(side, 3) for side in d.box]} for d in self]
         failed = {} if self.error is None else {"error": str(self.error)}
-        return {"source": self.source, "width": width, "height": height, "detections": found, **failed}
+        return {"source": self.source, "width": width, "height": height, "detections": found, "dropped": asdict(self.dropped), **failed}
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """COCO's result list: bbox is left, top, width, height; category_id is the label's position, or its entry in `category_ids`."""

@@ -6,21 +6,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wordbox.detection.classes import chosen
 from wordbox.detection.detections import Detections
 from wordbox.detection.select import select
 from wordbox.engines.base import Array, Engine
 from wordbox.errors import InputError, VocabularyError, WordboxError
 from wordbox.geometry.frames import Placement
-from wordbox.images.letterbox import letterbox, place
+from wordbox.images.letterbox import Resample, letterbox, place
 from wordbox.images.pixels import Colour
 from wordbox.images.sources import ImageInput, Source, Sources, find
 from wordbox.manifest import Manifest
-from wordbox.settings import DetectSettings
+from wordbox.settings import Classes, DetectSettings
 from wordbox.vocabulary.encoders import TextEncoder
 from wordbox.vocabulary.words import EmbeddedVocabulary, Vocabulary, Words, embed
 
@@ -33,17 +34,29 @@ Images = ImageInput | Sequence[ImageInput]
 
 
 _LISTS = (list, tuple, Mapping, Path, Vocabulary)
-_Task = tuple[Source, EmbeddedVocabulary | None]
+Settings = TypeVar("Settings", bound=DetectSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """A picture to look at, and what to look for."""
+
+    source: Source
+    vocabulary: EmbeddedVocabulary | None
+    wanted: NDArray[np.bool_] | None
+    """(K,) which labels count; None where all do."""
+    placement: Placement | None
+    """How it lies on its canvas; None where the settings say."""
+    resample: Resample
 
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
     """A picture made ready for the network, and what its Detections will say of it."""
 
+    task: _Task
     pixels: NDArray[np.uint8]
     placement: Placement
-    vocabulary: EmbeddedVocabulary | None
-    source: str
     notes: tuple[str, ...]
     picture: Callable[[], NDArray[np.uint8]]
 
@@ -89,6 +102,8 @@ class Detector:
         size: int | None = None,
         max_detections: int = DetectSettings.max_detections,
         max_candidates: int = DetectSettings.max_candidates,
+        classes: Classes | None = None,
+        agnostic: bool = False,
         colour: Colour = "bgr",
     ) -> Detections | list[Detections]:
         """What is in `images`: one picture gives Detections; a list, folder or pattern gives a list in the same order.
@@ -97,11 +112,21 @@ class Detector:
         standard input. Arrays are read as `colour`, "bgr" as OpenCV gives them unless told.
         `words` are for all pictures, or a list of lists, one a picture.
         In a list, what cannot be read is an entry with `.error`; a lone picture that cannot be read raises ImageError.
-        `conf`, `iou` and `size` are the model's own where None. Boxes are xyxy float32 in pixels of the upright picture.
+        `conf`, `iou` and `size` are the model's own where None. Only labels of `classes` count, by name or position, where it is given;
+        with `agnostic` the lower of two overlapping boxes goes whatever their labels. Boxes are xyxy float32 in pixels of the upright
+        picture; `dropped` counts what did not become one.
         Raises InputError (SourceError, ImageError, VocabularyError) or EngineError.
         """
         sources = _found(images, colour)
-        settings = DetectSettings(conf=conf, iou=iou, size=size, max_detections=max_detections, max_candidates=max_candidates)
+        settings = DetectSettings(
+            conf=conf,
+            iou=iou,
+            size=size,
+            max_detections=max_detections,
+            max_candidates=max_candidates,
+            classes=classes,
+            agnostic=agnostic,
+        )
         found = list(self.run(sources.items, words, settings))
         if not sources.single:
             return found
@@ -119,27 +144,43 @@ class Detector:
         size: int | None = None,
         max_detections: int = DetectSettings.max_detections,
         max_candidates: int = DetectSettings.max_candidates,
+        classes: Classes | None = None,
+        agnostic: bool = False,
         colour: Colour = "bgr",
     ) -> Iterator[Detections]:
         """The same as `detect` on a list, one Detections at a time, holding a few pictures in memory however many there are."""
-        settings = DetectSettings(conf=conf, iou=iou, size=size, max_detections=max_detections, max_candidates=max_candidates)
+        settings = DetectSettings(
+            conf=conf,
+            iou=iou,
+            size=size,
+            max_detections=max_detections,
+            max_candidates=max_candidates,
+            classes=classes,
+            agnostic=agnostic,
+        )
         return self.run(_found(images, colour).items, words, settings)
 
     def run(
-        self, sources: Sequence[Source], words: Words | Sequence[Words] | None, settings: DetectSettings, *, keep: bool = False
+        self,
+        sources: Sequence[Source],
+        words: Words | Sequence[Words] | None,
+        settings: DetectSettings,
+        *,
+        keep: bool = False,
+        placements: Sequence[Placement | None] | None = None,
+        resample: Resample = "linear",
     ) -> Iterator[Detections]:
         """Detections of `sources` in order, `BATCH` pictures read ahead. What is wrong with the settings is said at once.
 
-        With `keep` each holds its pixels for drawing; otherwise its source is read again for that.
+        With `keep` each holds its pixels for drawing; otherwise its source is read again for that. `placements` say how each picture lies
+        on its canvas, in place of the size; None among them leaves it to the size.
         """
         self._size(settings.size)
-        own = self.manifest.thresholds
-        settings = replace(
-            settings,
-            conf=own.conf if settings.conf is None else settings.conf,
-            iou=own.iou if settings.iou is None else settings.iou,
-        )
-        pending = zip(sources, self._vocabularies(words, len(sources)), strict=True)
+        settings = settled(settings, self.manifest)
+        vocabularies = self._vocabularies(words, len(sources))
+        wanted = self._wanted(vocabularies, settings)
+        each = zip(sources, vocabularies, placements or [None] * len(sources), strict=True)
+        pending = (_Task(source, vocabulary, wanted[id(vocabulary)], placed, resample) for source, vocabulary, placed in each)
         batches = iter(lambda: list(islice(pending, BATCH)), [])
         return (found for batch in batches for found in self._run_batch(batch, settings, keep))
 
@@ -152,7 +193,7 @@ class Detector:
                 canvas = self._canvas(task, settings, keep)
                 groups.setdefault(canvas.placement.canvas, []).append((position, canvas))
             except WordboxError as error:
-                found[position] = Detections.failed(task[0].name, error)
+                found[position] = Detections.failed(task.source.name, error)
         most = self._engine.inputs["images"].shape[0] or BATCH
         for group in groups.values():
             for start in range(0, len(group), most):
@@ -162,12 +203,12 @@ class Detector:
         return [found[position] for position in range(len(batch))]
 
     def _canvas(self, task: _Task, settings: DetectSettings, keep: bool) -> _Canvas:
-        source, vocabulary = task
-        wanted, picture = self.manifest.preprocessing, source.read()
+        wanted, picture = self.manifest.preprocessing, task.source.read()
         height, width = picture.pixels.shape[:2]
-        placement = place((height, width), self._size(settings.size), wanted.stride)
-        kept = partial(_given, picture.pixels) if keep else partial(_read_again, source)
-        return _Canvas(letterbox(picture.pixels, placement, wanted.padding), placement, vocabulary, source.name, picture.notes, kept)
+        placement = task.placement or place((height, width), self._size(settings.size), wanted.stride)
+        kept = partial(_given, picture.pixels) if keep else partial(_read_again, task.source)
+        pixels = letterbox(picture.pixels, placement, wanted.padding, task.resample)
+        return _Canvas(task, pixels, placement, picture.notes, kept)
 
     def _size(self, size: int | None) -> int | tuple[int, int]:
         own = self.manifest.preprocessing.size
@@ -186,30 +227,44 @@ class Detector:
             "conf": np.array(settings.conf, np.float32),
             "max_candidates": np.array([settings.max_candidates], np.int64),
         }
-        vocabularies = [canvas.vocabulary for canvas in full if canvas.vocabulary is not None]
+        vocabularies = [canvas.task.vocabulary for canvas in full if canvas.task.vocabulary is not None]
         if vocabularies:
             feeds |= _padded(vocabularies)
         shortlist = self._engine.run(feeds)
         return [self._detections(shortlist, row, canvas, settings) for row, canvas in enumerate(group)]
 
     def _detections(self, shortlist: Mapping[str, Array], row: int, canvas: _Canvas, settings: DetectSettings) -> Detections:
-        vocabulary, notes = canvas.vocabulary, canvas.notes
+        task, notes = canvas.task, canvas.notes
+        vocabulary = task.vocabulary
         owners = vocabulary.owners if vocabulary is not None and vocabulary.has_synonyms else None
-        most = settings.max_detections
-        boxes, scores, labels = select(shortlist, row, owners, canvas.placement, settings.iou or 0.0, most + 1)
-        if len(boxes) > most:
-            notes += (f"the best {most} boxes were kept, and there are more; raise max_detections or conf to lose none",)
-        if int(shortlist["count"][row]) == settings.max_candidates:
+        boxes, scores, labels, dropped = select(shortlist, row, owners, task.wanted, canvas.placement, settings)
+        if dropped.beyond_limit:
             notes += (
-                f"the cap of {settings.max_candidates} candidates was reached, the words of {int(shortlist['rows_passed'][row])} places "
-                "passed the threshold; raise max_candidates or conf to lose none",
+                f"the best {settings.max_detections} boxes were kept, and there are {dropped.beyond_limit} more; "
+                "raise max_detections or conf to lose none",
             )
-        words = self.manifest.names if vocabulary is None else vocabulary.labels
+        if int(shortlist["count"][row]) == settings.max_candidates:
+            before = "" if task.wanted is None else ", before classes were chosen among them"
+            notes += (
+                f"the cap of {settings.max_candidates} candidates was reached{before}, the words of {int(shortlist['rows_passed'][row])} "
+                "places passed the threshold; raise max_candidates or conf to lose none",
+            )
+        image, name = canvas.placement.image, task.source.name
         return Detections(
-            boxes[:most], scores[:most], labels[:most], words, canvas.placement.image, canvas.source, notes=notes, picture=canvas.picture
+            boxes, scores, labels, self._labels(vocabulary), image, name, notes=notes, picture=canvas.picture, dropped=dropped
         )
 
-    def _vocabularies(self, words: Words | Sequence[Words] | None, count: int) -> Iterable[EmbeddedVocabulary | None]:
+    def _labels(self, vocabulary: EmbeddedVocabulary | None) -> tuple[str, ...]:
+        return self.manifest.names if vocabulary is None else vocabulary.labels
+
+    def _wanted(self, vocabularies: Iterable[EmbeddedVocabulary | None], settings: DetectSettings) -> dict[int, NDArray[np.bool_] | None]:
+        """Which labels count, by the id of each vocabulary: many pictures share one."""
+        different = {id(vocabulary): vocabulary for vocabulary in vocabularies}
+        if settings.classes is None:
+            return dict.fromkeys(different)
+        return {key: chosen(settings.entries, self._labels(vocabulary)) for key, vocabulary in different.items()}
+
+    def _vocabularies(self, words: Words | Sequence[Words] | None, count: int) -> Sequence[EmbeddedVocabulary | None]:
         """What to look for in each of `count` pictures."""
         if words is None:
             return [self._vocabulary] * count
@@ -226,6 +281,16 @@ class Detector:
             names = ", ".join(self.manifest.names[:10]) + (", ..." if len(self.manifest.names) > 10 else "")
             raise VocabularyError(f"{self.manifest.name} has fixed classes ({names}) and takes no words; leave the words out")
         return embed(Vocabulary(words), self._encoder)
+
+
+def settled(settings: Settings, manifest: Manifest) -> Settings:
+    """The same settings with the model's own thresholds where they name none."""
+    own = manifest.thresholds
+    return replace(
+        settings,
+        conf=own.conf if settings.conf is None else settings.conf,
+        iou=own.iou if settings.iou is None else settings.iou,
+    )
 
 
 def _found(images: Images, colour: Colour) -> Sources:

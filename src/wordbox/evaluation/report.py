@@ -1,7 +1,10 @@
 """What an evaluation found out: the nine figures of COCO, the figures of each class, and all that a reader must know beside them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
+
+from wordbox.detection.detections import Dropped
+from wordbox.settings import EvaluateSettings
 
 METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100")
 """COCO's names: average precision over IoU 0.5 to 0.95, at 0.5, at 0.75, of small, medium and large objects; recall by 1, 10, 100 finds."""
@@ -44,8 +47,20 @@ class Report:
     """What a careful reader wants to know, a line each."""
     failed: tuple[Failure, ...] = ()
     """The pictures that could not be read."""
+    settings: EvaluateSettings = field(default_factory=EvaluateSettings)
+    """What it was measured with; size is None where the graph has one canvas of its own."""
+    dropped: Dropped = field(default_factory=Dropped)
+    """What the network proposed besides in all pictures, by the reason why it did not count."""
     seconds: float = 0.0
     """How long detection and scoring took."""
+
+    @property
+    def conditions(self) -> str:
+        """A sentence on how it was measured, without which a figure says little."""
+        one = self.settings
+        size = "the graph's own size" if one.size is None else f"size {one.size}"
+        across = ", suppression across labels" if one.agnostic else ""
+        return f"protocol {one.protocol}, {size}, conf {one.conf}, iou {one.iou}, at most {one.max_detections} boxes a picture{across}"
 
     def to_dict(self) -> dict[str, Any]:
         """The form of the command line's JSON: the nine figures at the top, then everything else."""
@@ -57,6 +72,8 @@ class Report:
             "unmatched": {"data": list(self.only_data), "model": list(self.only_model)},
             "notes": list(self.notes),
             "failed": [failure._asdict() for failure in self.failed],
+            "settings": asdict(self.settings),
+            "dropped": asdict(self.dropped),
             "seconds": round(self.seconds, 3),
         }
 

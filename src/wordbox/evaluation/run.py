@@ -3,18 +3,25 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import zip_longest
-from pathlib import Path
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
+from wordbox.data.pictures import upright_size
 from wordbox.data.records import Dataset, Record
-from wordbox.detection.detections import Detections
+from wordbox.detection.classes import chosen
+from wordbox.detection.detections import Detections, Dropped
+from wordbox.detection.detector import settled
 from wordbox.errors import DatasetError
 from wordbox.evaluation.coco import MAX_DETECTIONS, figures, scorer_module
+from wordbox.evaluation.protocols import placements, protocol_of
 from wordbox.evaluation.report import Failure, Report
-from wordbox.settings import EvaluateSettings
+from wordbox.geometry.frames import Placement
+from wordbox.images.letterbox import Resample
+from wordbox.images.sources import Source, find
+from wordbox.manifest import Manifest
+from wordbox.settings import DetectSettings, EvaluateSettings
 from wordbox.vocabulary.words import word_key
 
 SHOWN = 20
@@ -25,19 +32,23 @@ class Finder(Protocol):
     """What is measured: a Detector, or anything else that names boxes."""
 
     @property
+    def manifest(self) -> Manifest:
+        """Its size and thresholds, where the settings name none."""
+        ...
+
+    @property
     def words(self) -> tuple[str, ...]:
         """What it looks for."""
         ...
 
-    def stream(
+    def run(
         self,
-        images: Sequence[Path],
+        sources: Sequence[Source],
+        words: None,
+        settings: DetectSettings,
         *,
-        conf: float | None,
-        iou: float | None,
-        size: int | None,
-        max_detections: int,
-        max_candidates: int,
+        placements: Sequence[Placement | None] | None,
+        resample: Resample,
     ) -> Iterator[Detections]:
         """What it finds, an entry for each picture, in order."""
         ...
@@ -52,20 +63,24 @@ def evaluate(
 ) -> Report:
     """How well the detector finds what the dataset marks, by COCO's rules.
 
-    Classes of the data and words of the model are matched by name, case and spaces aside. What has no partner counts neither way and is
-    named in the report. Pictures that cannot be read count as pictures without finds and are named too. `progress` is told how many
-    pictures are done. Raises DatasetError where there are no pictures, none can be read, or no name matches; MissingExtraError without
-    the extra `evaluate`.
+    Pictures are laid before the network as `settings.protocol` says. Classes of the data and words of the model are matched by name, case
+    and spaces aside. What has no partner counts neither way and is named in the report. Pictures that cannot be read count as pictures
+    without finds and are named too. `progress` is told how many pictures are done. Raises DatasetError where there are no pictures, none
+    can be read, or no name matches; MissingExtraError without the extra `evaluate`.
     """
     started = time.perf_counter()
     if not dataset.records:
         raise DatasetError(f"{dataset.source}: there is no picture in it, so nothing can be measured")
-    matched = _matched(dataset.names, detector.words)
+    settings = _settled(settings, detector.manifest)
+    asked = detector.words
+    if settings.classes is not None:
+        asked = tuple(word for word, wanted in zip(asked, chosen(settings.entries, asked).tolist(), strict=True) if wanted)
+    matched = _matched(dataset.names, asked)
     classes = sorted(set(matched.values()))
     if not classes:
         raise DatasetError(
             f"{dataset.source}: none of its classes is among the words of the model; the classes are {_listed(dataset.names)}; "
-            f"the words are {_listed(detector.words)}; give the classes as words, or use a model that knows them"
+            f"the words are {_listed(asked)}; give the classes as words, or use a model that knows them"
         )
     scorer_module()  # a missing extra is said now, not after an hour of detection
     found = _found(detector, dataset, matched, settings, progress)
@@ -74,7 +89,7 @@ def evaluate(
         raise DatasetError(f"{dataset.source}: none of its {len(found)} pictures can be read, the first because: {failed[0].error}")
     metrics, per_class = figures(dataset.names, dataset.records, found, classes)
     only_data = tuple(name for label, name in enumerate(dataset.names) if label not in classes)
-    only_model = tuple(word for word in detector.words if word not in matched)
+    only_model = tuple(word for word in asked if word not in matched)
     return Report(
         metrics=metrics,
         per_class=per_class,
@@ -91,6 +106,8 @@ def evaluate(
             *_notes_on_crowding(dataset, classes),
         ),
         failed=failed,
+        settings=settings,
+        dropped=sum((one.dropped for one in found), Dropped()),
         seconds=time.perf_counter() - started,
     )
 
@@ -101,27 +118,43 @@ def _matched(names: Sequence[str], words: Sequence[str]) -> dict[str, int]:
     return {word: position[word_key(word)] for word in words if word_key(word) in position}
 
 
+def _settled(settings: EvaluateSettings, manifest: Manifest) -> EvaluateSettings:
+    """The same with the protocol's and then the model's own values for what they leave open."""
+    protocol, own = protocol_of(settings.protocol), manifest.preprocessing.size
+    iou = protocol.iou if settings.iou is None and protocol is not None else settings.iou
+    size = own if settings.size is None and isinstance(own, int) else settings.size
+    return settled(replace(settings, iou=iou, size=size), manifest)
+
+
 def _found(
     detector: Finder, dataset: Dataset, matched: Mapping[str, int], settings: EvaluateSettings, progress: Callable[[int], None] | None
 ) -> list[Detections]:
     """What the detector finds in each record, in the data's names and without the pictures."""
     # Absolute, because a picture may have a name that means something else alone, such as "-".
-    stream = detector.stream(
-        [record.path.absolute() for record in dataset.records],
-        conf=settings.conf,
-        iou=settings.iou,
-        size=settings.size,
-        max_detections=settings.max_detections,
-        max_candidates=settings.max_candidates,
+    sources = find([record.path.absolute() for record in dataset.records]).items
+    if len(sources) != len(dataset.records):
+        raise DatasetError(f"{dataset.source}: one of its file names leads to more or less than one picture; expected pictures only")
+    protocol, order = protocol_of(settings.protocol), list(range(len(sources)))
+    placed: list[Placement | None] | None = None
+    if protocol is not None:
+        wanted = detector.manifest.preprocessing
+        sizes = [upright_size(record.path) for record in dataset.records]
+        layout = placements(protocol, sizes, settings.size or wanted.size, wanted.stride)
+        order.sort(key=lambda position: (0, 0) if (one := layout[position]) is None else one.canvas)  # equal canvases run together
+        placed = [layout[position] for position in order]
+    answers = detector.run(
+        [sources[position] for position in order],
+        None,
+        settings,
+        placements=placed,
+        resample="linear" if protocol is None else protocol.resample,
     )
-    found = []
-    for record, one in zip_longest(dataset.records, stream):
-        if record is None or one is None:
-            raise DatasetError(f"{dataset.source}: one of its file names leads to more or less than one picture; expected pictures only")
-        found.append(_in_names(one, str(record.path), dataset.names, matched))
+    found: dict[int, Detections] = {}
+    for position, one in zip(order, answers, strict=True):
+        found[position] = _in_names(one, str(dataset.records[position].path), dataset.names, matched)
         if progress is not None:
             progress(len(found))
-    return found
+    return [found[position] for position in range(len(sources))]
 
 
 def _in_names(found: Detections, source: str, names: tuple[str, ...], matched: Mapping[str, int]) -> Detections:
@@ -129,7 +162,7 @@ def _in_names(found: Detections, source: str, names: tuple[str, ...], matched: M
     label_of = np.array([matched.get(word, -1) for word in found.words], np.int64)
     labels = label_of[found.labels] if len(found) else found.labels
     kept = labels >= 0
-    return Detections(found.boxes[kept], found.scores[kept], labels[kept], names, found.image_size, source, found.error, found.notes)
+    return replace(found[kept], labels=labels[kept], words=names, source=source, picture=None)
 
 
 def _notes_on_names(dataset: Dataset, only_data: Sequence[str], only_model: Sequence[str]) -> Iterator[str]:

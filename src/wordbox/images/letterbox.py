@@ -1,5 +1,7 @@
 """A picture on the network's canvas: scaled with its shape kept, centred, the rest filled with one grey."""
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,9 @@ from wordbox.geometry.frames import Placement
 
 PADDING = 114
 """Grey of the canvas beside the picture: published AP was measured with it."""
+
+Resample = Literal["linear", "area"]
+"""How pixels are resampled: bilinearly always, or by the mean of the area that a pixel covers where both sides get smaller."""
 
 
 def place(image_size: tuple[int, int], size: int | tuple[int, int], stride: int) -> Placement:
@@ -28,8 +33,8 @@ def place(image_size: tuple[int, int], size: int | tuple[int, int], stride: int)
     return Placement(image=image_size, resized=(height, width), offset=offset, canvas=canvas)
 
 
-def letterbox(pixels: NDArray[np.uint8], placement: Placement, padding: int = PADDING) -> NDArray[np.uint8]:
-    """The canvas (H, W, 3) uint8 with the picture (H, W, 3) on it, resampled bilinearly.
+def letterbox(pixels: NDArray[np.uint8], placement: Placement, padding: int = PADDING, resample: Resample = "linear") -> NDArray[np.uint8]:
+    """The canvas (H, W, 3) uint8 with the picture (H, W, 3) on it.
 
     Raises InputError where the picture has another size than the placement was made for.
     """
@@ -38,5 +43,7 @@ def letterbox(pixels: NDArray[np.uint8], placement: Placement, padding: int = PA
     (height, width), (top, left) = placement.resized, placement.offset
     canvas = np.full((*placement.canvas, 3), padding, np.uint8)
     inside = canvas[top : top + height, left : left + width]
-    inside[...] = pixels if placement.resized == placement.image else cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    smaller = height <= placement.image[0] and width <= placement.image[1]
+    how = cv2.INTER_AREA if resample == "area" and smaller else cv2.INTER_LINEAR
+    inside[...] = pixels if placement.resized == placement.image else cv2.resize(pixels, (width, height), interpolation=how)
     return canvas

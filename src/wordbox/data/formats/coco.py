@@ -5,33 +5,19 @@ import math
 from collections import defaultdict
 from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
-import numpy as np
-
+from wordbox.data.notes import counted, told
 from wordbox.data.pictures import find_pictures, place
-from wordbox.data.records import Dataset, Record
+from wordbox.data.records import Dataset, Mark, Record, record
 from wordbox.errors import DatasetError
 from wordbox.vocabulary.words import word_key
 
 Key = int | float | str
 Entry = dict[str, Any]
 
-SHOWN = 5
-"""How many entries a note lists before it only counts them."""
-
 FARTHEST = 2.0**20
 """The largest coordinate that is taken for a place in a picture: OpenCV reads no longer side."""
-
-
-class Mark(NamedTuple):
-    """One usable annotation."""
-
-    box: tuple[float, float, float, float]
-    """xyxy, pixels."""
-    label: int
-    crowd: bool
-    area: float
 
 
 def read(path: Path) -> Dataset:
@@ -127,7 +113,7 @@ def _images(entries: list[Entry], path: Path) -> tuple[dict[Key, Entry], list[st
     keys: list[Any] = list(images)
     if len({isinstance(key, str) for key in keys}) == 1:
         keys.sort()
-    return {key: images[key] for key in keys}, [f"{path}: {_counted(twice, 'image')} listed again; counted once"] if twice else []
+    return {key: images[key] for key in keys}, [f"{path}: {counted(twice, 'image')} listed again; counted once"] if twice else []
 
 
 def _marks(entries: list[Entry], images: Container[Key], label_of: dict[Key, int], path: Path) -> tuple[dict[Key, list[Mark]], list[str]]:
@@ -149,29 +135,27 @@ def _marks(entries: list[Entry], images: Container[Key], label_of: dict[Key, int
             odd["left out: their category is not listed"].append(f"{called} of category {_short(category)}")
         elif sides is None:
             odd["left out: bbox is not left, top, width, height in pixels"].append(f"{called} with {_short(entry.get('bbox'))}")
-        elif not _has_area(sides):
+        elif not (mark := _mark(entry, sides, label_of[category])).has_area:
             odd["left out: the box has no area (zero or negative width or height)"].append(f"{called} with {_short(entry['bbox'])}")
         else:
-            left, top, width, height = sides
             area = _number(entry.get("area"))
             if entry.get("area") is not None and (area is None or area <= 0):
                 odd["without a positive area; width x height is taken"].append(f"{called} with {_short(entry['area'])}")
-            own = area if area is not None and area > 0 else width * height
-            crowd = bool(_number(entry.get("iscrowd"))) or entry.get("iscrowd") is True
-            marks[image].append(Mark((left, top, left + width, top + height), label_of[category], crowd, own))
-    return marks, [f"{path}: {_counted(items, 'annotation')} {what}" for what, items in odd.items()]
+            marks[image].append(mark)
+    return marks, told(path, "annotation", odd)
+
+
+def _mark(entry: Entry, sides: tuple[float, float, float, float], label: int) -> Mark:
+    left, top, width, height = sides
+    area = _number(entry.get("area"))
+    crowd = bool(_number(entry.get("iscrowd"))) or entry.get("iscrowd") is True
+    own = area if area is not None and area > 0 else width * height
+    return Mark((left, top, left + width, top + height), label, crowd, own)
 
 
 def _record(picture: Path, entry: Entry, marks: Sequence[Mark]) -> Record:
     height, width = _number(entry.get("height")) or 0, _number(entry.get("width")) or 0
-    return Record(
-        path=picture,
-        size=(int(height), int(width)) if height > 0 and width > 0 else (0, 0),
-        boxes=np.array([mark.box for mark in marks], np.float32).reshape(-1, 4),
-        labels=np.array([mark.label for mark in marks], np.int64),
-        crowd=np.array([mark.crowd for mark in marks], np.bool_),
-        areas=np.array([mark.area for mark in marks], np.float64),
-    )
+    return record(picture, (int(height), int(width)) if height > 0 and width > 0 else (0, 0), marks)
 
 
 def _id_of(entry: Entry, where: str, path: Path) -> Key:
@@ -203,17 +187,6 @@ def _sides(bbox: object) -> tuple[float, float, float, float] | None:
         return None
     numbers = [number for number in map(_number, bbox) if number is not None and abs(number) <= FARTHEST]
     return (numbers[0], numbers[1], numbers[2], numbers[3]) if len(numbers) == 4 else None
-
-
-def _has_area(sides: tuple[float, float, float, float]) -> bool:
-    """Whether anything is left of width and height in float32, in which boxes are kept."""
-    left, top, width, height = sides
-    return bool(np.float32(left + width) > np.float32(left) and np.float32(top + height) > np.float32(top))
-
-
-def _counted(items: Sequence[str], noun: str) -> str:
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return f"{len(items)} {noun}{'s' if len(items) > 1 else ''} ({', '.join(items[:SHOWN])}{more})"
 
 
 def _short(value: object) -> str:

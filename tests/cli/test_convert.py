@@ -1,0 +1,74 @@
+"""`wordbox convert`: a checkpoint in, safetensors out, its licence said."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from wordbox.arrays import arrays
+from wordbox.checkpoints import native
+from wordbox.cli.main import app
+from wordbox.errors import InputError, WeightsError
+from wordbox.variants import yolov5
+
+SPEC = replace(yolov5("s", generation="v3.1", classes=7), widths=(8, 8, 8, 8, 8))
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A state_dict that does not say its activation."""
+    save_file({one.published: np.ones(one.shape, np.float16) for one in arrays(SPEC)}, tmp_path / "bare.safetensors")
+    return tmp_path / "bare.safetensors"
+
+
+def convert(*arguments):
+    return CliRunner().invoke(app, ["convert", *map(str, arguments)])
+
+
+def test_what_was_written_and_its_licence_are_said(bare, tmp_path):
+    done = convert(bare, tmp_path / "new" / "out.safetensors", "--spec", "YOLOv5s@V3.1")
+    assert done.exit_code == 0, done.exception
+    assert done.stdout == f"written: {tmp_path / 'new' / 'out.safetensors'} (0.1 MB), 7 classes: 0, 1, 2, 3, 4, ...\n"
+    assert "bare: licence of these weights: not stated in the file" in done.stderr
+    found, facts = native.read(tmp_path / "new" / "out.safetensors")
+    assert facts.spec == SPEC
+    assert {array.dtype for array in found.values()} == {np.dtype(np.float16)}
+
+
+def test_a_doubt_is_an_error_that_names_the_option(bare, tmp_path):
+    done = convert(bare, tmp_path / "out.safetensors")
+    assert isinstance(done.exception, WeightsError)
+    assert "--spec" in str(done.exception)
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_no_strict_leaves_out_what_is_too_much(tmp_path, bare):
+    found, _ = native.read(bare)
+    save_file(found | {"telepathy": np.zeros(1, np.float32)}, tmp_path / "more.safetensors")
+    arguments = (tmp_path / "more.safetensors", tmp_path / "out.safetensors", "--spec", "yolov5s@v2.0")
+    assert "unexpected telepathy" in str(convert(*arguments).exception)
+    assert convert(*arguments, "--no-strict").exit_code == 0
+
+
+def test_another_ending_is_refused(bare, tmp_path):
+    done = convert(bare, tmp_path / "out.onnx", "--spec", "yolov5s@v3.1")
+    assert isinstance(done.exception, InputError)
+    assert "wordbox export writes other forms" in str(done.exception)
+
+
+def test_an_error_is_one_line_and_the_exit_code_is_two(tmp_path):
+    command = [sys.executable, "-c", "from wordbox.cli.main import main; main()", "convert", "away.pt", str(tmp_path / "out.safetensors")]
+    done = subprocess.run(command, capture_output=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"wordbox: error: away.pt")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_real_checkpoint_is_converted_with_its_names(shared, tmp_path):
+    done = convert(shared / "data" / "weights" / "yolov5n-v7-custom-biodegradable.pt", tmp_path / "out.safetensors")
+    assert done.stdout.endswith("2 classes: Biodegradable, Non-biodegradable\n")
