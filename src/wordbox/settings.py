@@ -26,7 +26,7 @@ class DetectSettings:
     iou: Annotated[float | None, "Overlap from which the lower of two boxes of one label goes, 0 to 1. Left out: the model's own."] = None
     size: Annotated[int | None, "Long side of the picture as the network sees it, in pixels. Left out: the model's own."] = None
     max_detections: Annotated[int, "Most boxes kept in a picture."] = 300
-    max_candidates: Annotated[int, "Most candidates that leave the network, before overlaps are dropped."] = 1000
+    max_candidates: Annotated[int | None, "Most candidates that leave the network, before overlaps are dropped. Left out: 1000."] = None
     classes: Annotated[Classes | None, "Only these of its labels, by name or position: 'person, bus'. Left out: all."] = None
     agnostic: Annotated[bool, "Drop the lower of two overlapping boxes whatever their labels."] = False
 
@@ -60,7 +60,9 @@ class EvaluateSettings(DetectSettings):
         float | None,
         "Overlap from which the lower of two boxes of one label goes, 0 to 1. Left out: yolov5 0.6, yolov8 0.7, else the model's own.",
     ] = None
-    max_candidates: Annotated[int, "Most candidates that leave the network, before overlaps are dropped."] = 3000
+    max_candidates: Annotated[
+        int | None, "Most candidates that leave the network, before overlaps are dropped. Left out: coco 3000, else 30000."
+    ] = None
     protocol: Annotated[
         str, "How pictures are laid before the network: coco (as detect does), or as yolov5's or yolov8's own evaluation does."
     ] = "coco"

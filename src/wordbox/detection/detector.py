@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -27,6 +28,8 @@ from wordbox.vocabulary.words import EmbeddedVocabulary, Vocabulary, Words, embe
 
 logger = logging.getLogger("wordbox")
 
+MAX_CANDIDATES = 1000
+"""Candidates that leave the network unless the settings say otherwise."""
 BATCH = 8
 """Pictures read ahead and, where their canvases are alike, run together."""
 
@@ -88,6 +91,17 @@ class Detector:
         """Another detector that looks for `words` by default and shares this one's engine."""
         return Detector(self._engine, self.manifest, self._encoder, words)
 
+    @property
+    def engine(self) -> Engine:
+        """What runs the graph."""
+        return self._engine
+
+    def with_engine(self, engine: Engine) -> "Detector":
+        """Another detector that does the same over another `engine` of the same graph."""
+        other = copy(self)
+        other._engine = engine
+        return other
+
     def __repr__(self) -> str:
         shown = ", ".join(self.words[:5]) + (", ..." if len(self.words) > 5 else "")
         return f"Detector({self.manifest.name}, {len(self.words)} words: {shown})"
@@ -101,7 +115,7 @@ class Detector:
         iou: float | None = None,
         size: int | None = None,
         max_detections: int = DetectSettings.max_detections,
-        max_candidates: int = DetectSettings.max_candidates,
+        max_candidates: int | None = None,
         classes: Classes | None = None,
         agnostic: bool = False,
         colour: Colour = "bgr",
@@ -143,7 +157,7 @@ class Detector:
         iou: float | None = None,
         size: int | None = None,
         max_detections: int = DetectSettings.max_detections,
-        max_candidates: int = DetectSettings.max_candidates,
+        max_candidates: int | None = None,
         classes: Classes | None = None,
         agnostic: bool = False,
         colour: Colour = "bgr",
@@ -227,6 +241,8 @@ class Detector:
             "conf": np.array(settings.conf, np.float32),
             "max_candidates": np.array([settings.max_candidates], np.int64),
         }
+        if "iou" in self._engine.inputs:
+            feeds["iou"] = np.array(1, np.float32)  # suppression inside the graph drops nothing then: it is done and counted here
         vocabularies = [canvas.task.vocabulary for canvas in full if canvas.task.vocabulary is not None]
         if vocabularies:
             feeds |= _padded(vocabularies)
@@ -284,10 +300,11 @@ class Detector:
 
 
 def settled(settings: Settings, manifest: Manifest) -> Settings:
-    """The same settings with the model's own thresholds where they name none."""
+    """The same settings with the model's own thresholds, and the usual cap, where they name none."""
     own = manifest.thresholds
     return replace(
         settings,
+        max_candidates=MAX_CANDIDATES if settings.max_candidates is None else settings.max_candidates,
         conf=own.conf if settings.conf is None else settings.conf,
         iou=own.iou if settings.iou is None else settings.iou,
     )

@@ -1,6 +1,5 @@
 """How long each stage of the road from a photo to boxes takes, measured on the road that everybody drives."""
 
-import copy
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -52,8 +51,7 @@ def measure(
     if rounds < 1 or not sources:
         raise InputError(f"found {rounds} rounds through {len(sources)} photos, expected at least 1 of each")
     laps = _Laps(clock)
-    watched = copy.copy(detector)
-    watched._engine = _WatchedEngine(detector._engine, laps)
+    watched = detector.with_engine(_WatchedEngine(detector.engine, laps))
     taken: dict[str, list[float]] = {stage: [] for stage in STAGES}
     done = 0
     for lap in range(rounds + 1):

@@ -24,6 +24,8 @@ from wordbox.manifest import Manifest
 from wordbox.settings import DetectSettings, EvaluateSettings
 from wordbox.vocabulary.words import word_key
 
+MAX_CANDIDATES = 3000
+"""Candidates that leave the network where neither settings nor protocol say otherwise."""
 SHOWN = 20
 """How many names or notes are written out before the rest is only counted; the report itself lists all names."""
 
@@ -123,7 +125,9 @@ def _settled(settings: EvaluateSettings, manifest: Manifest) -> EvaluateSettings
     protocol, own = protocol_of(settings.protocol), manifest.preprocessing.size
     iou = protocol.iou if settings.iou is None and protocol is not None else settings.iou
     size = own if settings.size is None and isinstance(own, int) else settings.size
-    return settled(replace(settings, iou=iou, size=size), manifest)
+    most = MAX_CANDIDATES if protocol is None else protocol.candidates
+    most = most if settings.max_candidates is None else settings.max_candidates
+    return settled(replace(settings, iou=iou, size=size, max_candidates=most), manifest)
 
 
 def _found(

@@ -76,7 +76,8 @@ def anchor_predictions(pen: Pen, levels: Sequence[str], widths: Sequence[int], a
 
     Section 1.10 of spec yolov5-yolov8.md; the published convolution is taken apart, so that each part stays whole in memory.
     """
-    graph, parts = pen.graph, ([], [], [])  # type: tuple[list[str], list[str], list[str]]
+    graph = pen.graph
+    parts: tuple[list[str], list[str], list[str]] = ([], [], [])
     for i, (level, width) in enumerate(zip(levels, widths, strict=True)):
         name = f"head.predict.{i}"
         kernel, bias = kernel_and_bias(pen.weights, name, width, anchors * (5 + classes), 1)
@@ -119,7 +120,9 @@ def distribution_towers(pen: Pen, levels: Sequence[str], widths: Sequence[int], 
 
 def distribution_predictions(pen: Pen, towers: Sequence[tuple[str, str]], head: DistributionHead, classes: int) -> tuple[str, str]:
     """Distances (B, N, 4 R) and classes (B, N, K) of all cells, as logits."""
-    graph, distances, labels = pen.graph, [], []
+    graph = pen.graph
+    distances: list[str] = []
+    labels: list[str] = []
     for i, (box, label) in enumerate(towers):
         for found, x, width, out, name in (
             (distances, box, head.box_width, 4 * head.bins, f"head.box.{i}.predict"),
