@@ -113,7 +113,8 @@ def places_exist(options: argparse.Namespace, model: Path, *data: Path) -> bool:
 
 def own_environment() -> dict[str, str]:
     """The variables of a process that may use every core as it likes."""
-    return {name: value for name, value in os.environ.items() if name not in THREADS}
+    # bytecode is kept, as an install by pip keeps it; otherwise each process compiles its packages anew
+    return {name: value for name, value in os.environ.items() if name not in (*THREADS, "PYTHONDONTWRITEBYTECODE")}
 
 
 def peer_environment(peers: Path) -> dict[str, str]:

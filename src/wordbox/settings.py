@@ -73,6 +73,18 @@ class EvaluateSettings(DetectSettings):
             raise InputError(f"protocol is {self.protocol!r}, expected {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadSettings:
+    """How a model file is opened, and what runs it."""
+
+    engine: Annotated[str, "What computes: auto, onnxruntime, openvino or torch. auto is onnxruntime, and openvino for an .xml."] = "auto"
+    device: Annotated[str, "Where to compute: cpu, or cuda where the engine reaches a graphics card."] = "cpu"
+    precision: Annotated[str, "float32; bfloat16 or float16 where the engine and the machine have it."] = "float32"
+    threads: Annotated[int | None, "Processors to use. Left out: all that this process may use."] = None
+    spec: Annotated[str | None, "Which network bare arrays belong to, where they do not say: yolov5s@v3.1 for instance."] = None
+    synonyms: Annotated[bool, "Look words up in the model's list of synonyms first."] = True
+
+
 def _entries(classes: Classes) -> tuple[str | int, ...]:
     """Names, outer spaces aside, and positions, each once. Raises InputError where one is neither, or none is left."""
     if isinstance(classes, str):

@@ -128,7 +128,7 @@ def test_the_deployed_graph_finds_the_bus(published, engine, shared):
     deployed = engine(nano.draw(spec, opened(*published, spec), {}, "open"))
     found = deployed.run(feeds(letterbox(picture, placement)[None], words, conf=0.35))
     count = found["count"][0]
-    kept = suppress(found["boxes"][0, :count], found["labels"][0, :count], 0.6, 300)
+    kept = suppress(found["boxes"][0, :count], found["labels"][0, :count], 0.6)
     assert [int(label) for label in found["labels"][0, kept]] == [label for label, _ in GOLDEN_BUS]
     assert np.allclose(found["scores"][0, kept], [score for _, score in GOLDEN_BUS], rtol=0, atol=0.005)
     bus = placement.to_image(found["boxes"][0, kept])[0]

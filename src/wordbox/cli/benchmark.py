@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wordbox.cli.options import Device, Json
+from wordbox.cli.options import Device, Json, Precision, Spec, opened
 from wordbox.cli.output import json_writer, print_table, progress_bar, say
 from wordbox.engines.names import ENGINES
 from wordbox.errors import InputError, WordboxError
@@ -17,6 +17,7 @@ from wordbox.errors import InputError, WordboxError
 if TYPE_CHECKING:
     from wordbox.detection.stages import StageTimes
     from wordbox.images.sources import Source
+    from wordbox.settings import DetectSettings, LoadSettings
 
 VIDEO = 25
 """Pictures a second of a video, which real-time is measured by."""
@@ -41,6 +42,8 @@ def benchmark(
     size: Annotated[int | None, typer.Option(help="Long side of the picture as the network sees it. Left out: the model's own.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processors to use. Left out: all that it may use.")] = None,
     device: Device = "cpu",
+    precision: Precision = "float32",
+    spec: Spec = None,
     json: Json = None,
 ) -> None:
     """Measure the milliseconds of every stage from a photo to boxes, by engine: is it real-time here?
@@ -48,7 +51,7 @@ def benchmark(
     wordbox benchmark yolov8n.pt --source photos
     """
     write = json_writer(json)
-    from wordbox.settings import DetectSettings
+    from wordbox.settings import DetectSettings, LoadSettings
 
     chosen = _engines(engine)
     photos = _photos(source)
@@ -59,9 +62,8 @@ def benchmark(
         for position, name in enumerate(chosen):
             before = position * (rounds + 1) * len(photos)
             try:
-                times = _measured(
-                    weights, name, threads, device, photos, rounds, settings, lambda done, before=before: progress(before + done)
-                )
+                loading = LoadSettings(engine=name, threads=threads, device=device, precision=precision, spec=spec)
+                times = _measured(weights, loading, photos, rounds, settings, lambda done, before=before: progress(before + done))
             except WordboxError as error:
                 if engine or len(refused) + 1 == len(chosen):
                     raise
@@ -77,14 +79,12 @@ def benchmark(
 
 
 def _measured(
-    weights: str | None, engine: str, threads: int | None, device: str, photos: "list[Source]", rounds: int, settings: Any, progress: Any
+    weights: str | None, loading: "LoadSettings", photos: "list[Source]", rounds: int, settings: "DetectSettings", progress: Any
 ) -> "list[StageTimes]":
     """Times of one engine; what it holds is given back before the next one starts."""
-    from wordbox import api
     from wordbox.detection.stages import measure
 
-    detector = api.load(weights, engine=engine, threads=threads, device=device)
-    return measure(detector, photos, rounds, settings=settings, progress=progress)
+    return measure(opened(weights, loading), photos, rounds, settings=settings, progress=progress)
 
 
 def _engines(named: list[str] | None) -> list[str]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wordbox.cli.options import Device, Json, Synonyms, Weights, WordList, with_settings
+from wordbox.cli.options import Json, Weights, WordList, opened, with_settings
 from wordbox.cli.output import check_target, json_writer, print_table, progress_bar, say, write_file
 from wordbox.errors import WordboxError
-from wordbox.settings import DetectSettings
+from wordbox.settings import DetectSettings, LoadSettings
 
 if TYPE_CHECKING:
     from wordbox.detection.detections import Detections
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @with_settings(DetectSettings)
+@with_settings(LoadSettings, "loading")
 def detect(
     sources: Annotated[
         list[str],
@@ -29,13 +30,12 @@ def detect(
     ],
     *,
     settings: DetectSettings,
+    loading: LoadSettings,
     words: WordList = None,
     weights: Weights = None,
     save: Annotated[Path | None, typer.Option(help="Put the pictures with their boxes drawn into this folder.", metavar="DIR")] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option(help="Write one line a box to this file.", metavar="FILE")] = None,
-    synonyms: Synonyms = True,
-    device: Device = "cpu",
 ) -> None:
     """Find things in pictures.
 
@@ -43,7 +43,6 @@ def detect(
     """
     begun = time.perf_counter()
     write = json_writer(json)
-    from wordbox.api import load
     from wordbox.images.sources import find
 
     pictures = find(sources[0] if len(sources) == 1 else sources)
@@ -51,7 +50,7 @@ def detect(
         say(note)
     taken = {source.path.resolve() for source in pictures.items if source.path is not None}
     _check_targets(csv, json, save, taken)
-    detector = load(weights, synonyms=synonyms, device=device)
+    detector = opened(weights, loading)
     loaded = time.perf_counter()
     results: list[Detections] = []
     drawn = Drawings(save, taken)

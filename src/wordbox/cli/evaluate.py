@@ -5,22 +5,22 @@ from typing import Annotated
 
 import typer
 
-from wordbox.cli.options import Device, Json, Synonyms, Weights, WordList, with_settings
+from wordbox.cli.options import Json, Weights, WordList, opened, with_settings
 from wordbox.cli.output import json_writer, print_table, progress_bar, say
-from wordbox.settings import EvaluateSettings
+from wordbox.settings import EvaluateSettings, LoadSettings
 
 
 @with_settings(EvaluateSettings)
+@with_settings(LoadSettings, "loading")
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Labels: COCO's JSON, YOLO's data.yaml, or a folder in Pascal VOC's XML.")],
     *,
     settings: EvaluateSettings,
+    loading: LoadSettings,
     words: WordList = None,
     weights: Weights = None,
     split: Annotated[str, typer.Option(help="Which pictures of a data.yaml or folder: val, test or train.")] = "val",
     json: Json = None,
-    synonyms: Synonyms = True,
-    device: Device = "cpu",
 ) -> None:
     """Measure average precision on labelled pictures, by COCO's rules.
 
@@ -29,7 +29,7 @@ def evaluate(
     write = json_writer(json)
     from wordbox import api
 
-    detector = api.load(weights, synonyms=synonyms, device=device)
+    detector = opened(weights, loading)
     dataset = api.read_dataset(data, split)
     with progress_bar("Evaluating", len(dataset.records)) as progress:
         report = api.evaluate(detector, dataset, words=words, settings=settings, progress=progress)

@@ -3,9 +3,14 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
+
+from wordbox.settings import LoadSettings
+
+if TYPE_CHECKING:
+    from wordbox.detection.detector import Detector
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -26,15 +31,8 @@ WordList = Annotated[
         metavar="WORDS",
     ),
 ]
-Synonyms = Annotated[bool, typer.Option("--synonyms/--no-synonyms", help="Look words up in the model's list of synonyms first.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, or cuda where the engine reaches a graphics card.", metavar="cpu|cuda")]
-Engine = Annotated[
-    str, typer.Option(help="What computes. auto is onnxruntime, and openvino for an .xml.", metavar="auto|onnxruntime|openvino|torch")
-]
-Precision = Annotated[
-    str, typer.Option(help="How exactly to compute; less than float32 needs an engine that can.", metavar="float32|bfloat16|float16")
-]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processors to use. Left out: all that this process may use.", metavar="N")]
+Precision = Annotated[str, typer.Option(help="How exactly to compute.", metavar="float32|bfloat16|float16")]
 Spec = Annotated[
     str | None,
     typer.Option(help="Which network bare arrays belong to, where they do not say: yolov5s@v3.1 for instance.", metavar="NAME"),
@@ -42,22 +40,39 @@ Spec = Annotated[
 Json = Annotated[str | None, typer.Option("--json", help="Write the answer as JSON to this file; - is standard output.", metavar="FILE|-")]
 
 
-def with_settings(kind: type[Any]) -> Callable[[Command], Command]:
-    """Give a command an option for every field of the settings class `kind`, and pass it the object as `settings`."""
+def opened(weights: str | None, loading: LoadSettings) -> "Detector":
+    """The detector that the options ask for."""
+    from wordbox.api import load
+
+    return load(
+        weights,
+        synonyms=loading.synonyms,
+        engine=loading.engine,
+        device=loading.device,
+        precision=loading.precision,
+        threads=loading.threads,
+        spec=loading.spec,
+    )
+
+
+def with_settings(kind: type[Any], name: str = "settings") -> Callable[[Command], Command]:
+    """Give a command an option for every field of the settings class `kind`, and pass it the object as `name`."""
     hints = get_type_hints(kind, include_extras=True)
     made = []
     for field in fields(kind):
         value, sentence = get_args(hints[field.name])
         value = str | None if str in get_args(value) else value  # what may be text among other things is typed as text
-        option: Any = Annotated[value, typer.Option(f"--{field.name.replace('_', '-')}", help=sentence)]
+        flag = field.name.replace("_", "-")
+        names = f"--{flag}/--no-{flag}" if value is bool else f"--{flag}"
+        option: Any = Annotated[value, typer.Option(names, help=sentence)]
         made.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=option))
 
     def decorate(command: Command) -> Command:
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "settings"]
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != name]
 
         def run(**values: Any) -> None:
             settings = kind(**{parameter.name: values.pop(parameter.name) for parameter in made})
-            command(settings=settings, **values)
+            command(**{name: settings}, **values)
 
         parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *made]
         run.__doc__ = command.__doc__
