@@ -45,7 +45,7 @@ def loads(monkeypatch):
     """What was loaded; an engine that `broken` holds cannot be."""
     seen, broken = [], set()
 
-    def load(weights, *, engine, threads, device):
+    def load(weights, *, engine, threads, device, **others):
         seen.append((weights, engine, threads, device))
         if engine in broken:
             raise EngineError(f"{engine} is broken")
