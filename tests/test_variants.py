@@ -8,7 +8,7 @@ import pytest
 from wordbox import variants
 from wordbox.arrays import arrays
 from wordbox.errors import WeightsError
-from wordbox.specs import AnchorHead, DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec, alike
 
 OLD = {"s": 7_468_157, "m": 21_805_053, "l": 47_818_749, "x": 88_965_245}
 MIDDLE = {"s": 7_276_605, "m": 21_375_645, "l": 47_056_765, "x": 87_775_965}
@@ -159,3 +159,14 @@ def test_what_is_no_network_is_named_with_the_nearest(name, said):
 def test_halves_are_rounded_to_the_even_number():
     assert [variants.repeated(n, depth) for n, depth in ((9, 0.5), (3, 0.5), (3, 0.33), (1, 0.1), (3, 0.1))] == [4, 2, 1, 1, 1]  # trap T15
     assert [variants.rounded(c) for c in (16.0, 17, 8.1, 7)] == [16, 24, 16, 8]
+
+
+def test_a_network_is_called_by_its_published_name_whatever_it_was_trained_on():
+    for name in variants.names():
+        spec = variants.named(name, 7)
+        known = variants.called(spec)
+        assert known is not None
+        assert alike(variants.named(known, 7 if name != "wordbox-nano" else 80), spec)
+    assert variants.called(variants.named("yolov5s@v6.1")) == "yolov5s"
+    assert variants.called(variants.named("yolov5s@v3.1", 3)) == "yolov5s@v3.0"
+    assert variants.called(replace(variants.named("yolov8n"), activation="Mish")) is None

@@ -28,7 +28,7 @@ def file(model: Model) -> dict[str, Any]:
         "origin": manifest.origin or None,
     }
     if isinstance(manifest.spec, Yolov5Spec | Yolov8Spec):
-        return {"name": manifest.name, **_figures(manifest.spec), **said}
+        return {"name": manifest.name, "network": variants.called(manifest.spec), **_figures(manifest.spec), **said}
     embedding = manifest.spec.embedding if manifest.spec is not None else 0
     shapes = {
         "images": (1, height, width, 3),
@@ -38,7 +38,15 @@ def file(model: Model) -> dict[str, Any]:
         "iou": (),
         "max_candidates": (1,),
     }
-    return {"name": manifest.name, "parameters": count.parameters(graph), "flops": count.flops(graph, shapes), "layers": None, **said}
+    network = None if manifest.spec is None else variants.called(manifest.spec)
+    return {
+        "name": manifest.name,
+        "network": network,
+        "parameters": count.parameters(graph),
+        "flops": count.flops(graph, shapes),
+        "layers": None,
+        **said,
+    }
 
 
 def network(name: str) -> dict[str, Any]:
@@ -48,7 +56,16 @@ def network(name: str) -> dict[str, Any]:
         raise WeightsError(f"{name!r} is a model, not a bare network; leave the name out to see it")
     stride = max(spec.strides)
     size = 1280 if stride == 64 else 640
-    return {"name": name, **_figures(spec), "size": [size, size], "open": False, "words": None, "licence": None, "origin": None}
+    return {
+        "name": name,
+        "network": name,
+        **_figures(spec),
+        "size": [size, size],
+        "open": False,
+        "words": None,
+        "licence": None,
+        "origin": None,
+    }
 
 
 def _figures(spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:

@@ -159,9 +159,9 @@ def evaluate(
 def describe(source: str | Path | None = None, *, spec: str | None = None) -> dict[str, Any]:
     """What a model is: of a file, of a published name whose file is here, or of a network by its name alone, such as "yolov8n-p2".
 
-    Keys: name, parameters, flops (twice the multiply-adds of convolutions, at 640 for YOLOs; at its own size, with its own names and
-    matrix products for others), layers (rows of the layer table), size, words, open, licence, origin; None where nothing is known.
-    Raises WeightsError.
+    Keys: name, network (as published), parameters, flops (twice the multiply-adds of convolutions, at 640 for YOLOs; at its own size,
+    with its own names and matrix products for others), layers (rows of the layer table), size, words, open, licence, origin; None
+    where nothing is known. Raises WeightsError.
     """
     try:
         path = opening.locate(source)

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
-from wordbox import variants
+from wordbox import specs, variants
 from wordbox.arrays import arrays
 from wordbox.checkpoints import foreign as checkpoint_of_others
 from wordbox.checkpoints import native
@@ -22,7 +22,7 @@ from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, Partner, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry
-from wordbox.specs import AnchorHead, DistributionHead, NanoSpec, Spec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import NanoSpec, Yolov5Spec, Yolov8Spec
 from wordbox.vocabulary.encoders import TextEncoder
 from wordbox.vocabulary.table import TableEncoder
 
@@ -131,7 +131,7 @@ def check_published(source: str | Path | None, model: Model) -> None:
         return
     entry, found = find.find(source), model.manifest.spec
     wanted = variants.named(entry.variant)
-    if found is None or _facts(found) != _facts(wanted):
+    if found is None or not specs.alike(found, wanted):
         raise WeightsError(
             f"{model.path}: its network is not the published {entry.name}; to use it as it is, name its path: {model.path.absolute()}"
         )
@@ -196,11 +196,6 @@ def _graph(path: Path, spec: str | None) -> Model:
 
 def _check_drawn(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     check_graph([value.name for value in model.graph.input], [value.name for value in model.graph.output], manifest, path)
-
-
-def _facts(spec: Spec) -> dict[str, object]:
-    """What a spec says, but of its head only the kind: releases widened it, and anchors are rounded."""
-    return {name: value.kind if isinstance(value, AnchorHead | DistributionHead) else value for name, value in vars(spec).items()}
 
 
 def _entry(path: Path) -> Entry | None:

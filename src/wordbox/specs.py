@@ -181,6 +181,11 @@ Spec = NanoSpec | Yolov5Spec | Yolov8Spec
 FAMILIES: dict[str, type[Spec]] = {"nano": NanoSpec, "yolov5": Yolov5Spec, "yolov8": Yolov8Spec}
 
 
+def alike(one: Spec, other: Spec) -> bool:
+    """Whether two specs are one network but for what follows the data: anchors, and the widths of a head's towers."""
+    return _facts(one) == _facts(other)
+
+
 def to_dict(spec: Spec) -> dict[str, Any]:
     """The spec as JSON can hold it."""
     return asdict(spec)
@@ -198,6 +203,10 @@ def from_dict(values: dict[str, Any], where: str) -> Spec:
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise WeightsError(f"{where}: the spec of family {family} does not fit this version of Wordbox ({error})") from error
     return spec
+
+
+def _facts(spec: Spec) -> dict[str, object]:
+    return {name: value.kind if isinstance(value, AnchorHead | DistributionHead) else value for name, value in vars(spec).items()}
 
 
 def _read(kind: Any, value: Any) -> Any:

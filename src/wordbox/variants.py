@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from wordbox.errors import WeightsError
-from wordbox.specs import Activation, AnchorHead, Anchors, DistributionHead, NanoSpec, Spec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import Activation, AnchorHead, Anchors, DistributionHead, NanoSpec, Spec, Yolov5Spec, Yolov8Spec, alike
 
 YOLOV5_SIZES = {"n": (0.33, 0.25), "s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 """Multiples of depth and width."""
@@ -96,6 +96,14 @@ def names() -> list[str]:
     plain = [f"yolov5{size}{rest}" for rest in ("", "6", "u", "6u", "-transformer", "-leakyrelu") for size in YOLOV5_SIZES]
     v8 = [f"yolov8{size}{rest}" for rest in ("", "-p2", "-p6") for size in YOLOV8_SIZES]
     return ["wordbox-nano", *plain, *v5, *v8]
+
+
+def called(spec: Spec) -> str | None:
+    """The name of the published network that `spec` is, without a release where it is v7.0's, else of the first that has it.
+
+    None where it is nobody's. Classes, anchors and the widths of a head's towers, which follow the data, are left aside.
+    """
+    return next((name for name in names() if alike(named(name, 80 if isinstance(spec, NanoSpec) else spec.classes), spec)), None)
 
 
 def yolov5(size: str, *, generation: str = LATEST, p6: bool = False, classes: int = 80, transformer: bool = False) -> Yolov5Spec:
