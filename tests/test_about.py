@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wordbox import about, opening, variants
+from wordbox import about, api, opening, variants
 from wordbox.arrays import arrays
 from wordbox.checkpoints import native
 from wordbox.errors import WeightsError
@@ -105,3 +105,17 @@ def test_an_export_of_another_tool_has_figures_too(shared):
 
 def _manifest(spec):
     return Manifest(name="small", names=("cup", "red bus"), open=False, preprocessing=Preprocessing(size=64), spec=spec)
+
+
+def test_the_packaged_model_has_a_layer_table_that_sums_to_its_parameters():
+    facts = api.describe()
+    rows = facts["layers"]
+    assert sum(row["parameters"] for row in rows) == facts["parameters"]
+    assert [row["index"] for row in rows] == list(range(len(rows)))
+    assert all(source < row["index"] for row in rows for source in row["from"])
+    assert rows[5]["output"] == [512, 16, 16]
+    assert rows[-1]["output"] == [[300, 64, 64], [300, 32, 32], [300, 16, 16]]
+    by_index = {row["index"]: row["output"] for row in rows}
+    for row in rows:
+        if row["module"] == "Add":  # both have one shape
+            assert {tuple(by_index[row["index"] - 1 if source == -1 else source]) for source in row["from"]} == {tuple(row["output"])}

@@ -1,13 +1,16 @@
 """What a model is, in figures: its layer table, parameters and operations, beside what its file says."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
+
+from numpy.typing import NDArray
 
 from wordbox import variants
 from wordbox.arrays import Named, of_layer
 from wordbox.errors import WeightsError
 from wordbox.graphs import count
-from wordbox.layers import Layer, layers
+from wordbox.layers import Layer, layers, layers_of_nano
 from wordbox.opening import Model
 from wordbox.specs import DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec
 
@@ -38,13 +41,13 @@ def file(model: Model) -> dict[str, Any]:
         "iou": (),
         "max_candidates": (1,),
     }
-    network = None if manifest.spec is None else variants.called(manifest.spec)
+    rows = _nano_rows(manifest.spec, model.arrays, (height, width)) if manifest.spec is not None and model.arrays is not None else None
     return {
         "name": manifest.name,
-        "network": network,
+        "network": None if manifest.spec is None else variants.called(manifest.spec),
         "parameters": count.parameters(graph),
         "flops": count.flops(graph, shapes),
-        "layers": None,
+        "layers": rows,
         **said,
     }
 
@@ -77,6 +80,24 @@ def _figures(spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
 def _row(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
     own = sum(math.prod(named.shape) for named in of_layer(layer, spec) if not named.is_statistic)
     cells = YOLO_SIZE // layer.stride if layer.stride else 0
+    return _said(layer, own, [layer.channels, cells, cells] if layer.stride else _head_shapes(spec))
+
+
+def _nano_rows(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Rows with the parameters that are left when norms and scales are folded, on a canvas of `size`."""
+    rows = layers_of_nano(spec)
+    owners = sorted((row.name for row in rows if row.name), key=len, reverse=True)  # head.stem.0 before head
+    sizes = dict.fromkeys(owners, 0)
+    for name, array in arrays.items():
+        if not name.startswith(("head.norm.", "head.scale.", "head.offset.")):
+            sizes[next(owner for owner in owners if name.startswith(f"{owner}."))] += array.size
+    height, width = size
+    heads = [[4 * spec.bins + spec.embedding, height // stride, width // stride] for stride in spec.strides]
+    shapes = [[row.channels, height // row.stride, width // row.stride] if row.stride else heads for row in rows]
+    return [_said(row, sizes.get(row.name, 0), shape) for row, shape in zip(rows, shapes, strict=True)]
+
+
+def _said(layer: Layer, parameters: int, output: list[Any]) -> dict[str, Any]:
     return {
         "index": layer.index,
         "from": list(layer.sources),
@@ -84,8 +105,8 @@ def _row(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
         "module": layer.module,
         "arguments": list(layer.arguments),
         "name": layer.name,
-        "parameters": own,
-        "output": [layer.channels, cells, cells] if layer.stride else _head_shapes(spec),
+        "parameters": parameters,
+        "output": output,
     }
 
 

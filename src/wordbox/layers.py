@@ -6,7 +6,7 @@ their arrays by these rows, and `wordbox info` prints them.
 
 from dataclasses import dataclass, replace
 
-from wordbox.specs import AnchorHead, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, NanoSpec, Yolov5Spec, Yolov8Spec
 
 Sources = tuple[int, ...]
 
@@ -72,6 +72,31 @@ def layers(spec: Yolov5Spec | Yolov8Spec) -> tuple[Layer, ...]:
             levels = _yolov8_neck(table, spec, _yolov8_backbone(table, spec))
     arguments = (spec.classes, spec.head.anchors) if isinstance(spec.head, AnchorHead) else (spec.classes,)
     table.add("Detect", 0, 0, *arguments, name="head", sources=tuple(levels))
+    return tuple(table.rows)
+
+
+def layers_of_nano(spec: NanoSpec) -> tuple[Layer, ...]:
+    """Every row of wordbox-nano in the same form: sums in place of concatenations, and a head that compares cells with words."""
+    table = _Table()
+    table.add("Conv", spec.stem, 2, 3, spec.stem, 3, 2, name="backbone.stem")
+    table.add("MaxPool", spec.stem, 4, 3, 2)
+    ends, c_in, stride = [], spec.stem, 4
+    for i, stage in enumerate(spec.stages):
+        stride *= stage.stride
+        width = 2 * stage.width
+        ends.append(table.add("Stage", width, stride, c_in, width, stage.stride, name=f"backbone.stages.{i}", repeats=stage.blocks))
+        c_in = width
+    count, mixed = len(spec.strides), []
+    for i, (end, stage, stride) in enumerate(zip(ends[-count:], spec.stages[-count:], spec.strides, strict=True)):
+        mixed.append(table.add("Conv", spec.neck, stride, 2 * stage.width, spec.neck, 1, 1, name=f"neck.lateral.{i}", sources=(end,)))
+    down = [(level, level + 1, "Upsample", (2, "linear")) for level in range(count - 2, -1, -1)]
+    up = [(level, level - 1, "AvgPool", (2, 2)) for level in range(1, count)]
+    for level, other, resize, arguments in (*down, *up):
+        table.add(resize, spec.neck, spec.strides[level], *arguments, sources=(mixed[other],))
+        mixed[level] = table.add("Add", spec.neck, spec.strides[level], sources=(-1, mixed[level]))
+    for i, (end, stride) in enumerate(zip(mixed, spec.strides, strict=True)):
+        mixed[i] = table.add("Conv", spec.neck, stride, spec.neck, spec.neck, 3, 1, name=f"head.stem.{i}", sources=(end,))
+    table.add("Contrast", 0, 0, spec.embedding, spec.bins, name="head", sources=tuple(mixed))
     return tuple(table.rows)
 
 

@@ -28,7 +28,7 @@ def test_a_network_is_a_table_of_rows_and_its_totals():
     assert "80, 3 anchors" in lines[25]
     totals = dict(line.split(":", 1) for line in lines[27:])
     assert {name: value.strip() for name, value in totals.items()} == {
-        **{"name": "yolov5s", "parameters": "7,235,389", "flops": "16,433,561,600", "size": "640, 640"},
+        **{"name": "yolov5s", "network": "yolov5s", "parameters": "7,235,389", "flops": "16,433,561,600", "size": "640, 640"},
         **{"open": "no", "words": "not stated", "licence": "not stated", "origin": "not stated"},
     }
 
@@ -41,7 +41,7 @@ def test_json_has_the_figures(tmp_path, name, parameters, layers):
     found = json.loads((tmp_path / "info.json").read_text(encoding="utf-8"))
     assert done.exit_code == 0
     assert "Detect" in done.stdout  # the table is there beside it
-    assert list(found) == ["name", "parameters", "flops", "layers", "size", "open", "words", "licence", "origin"]
+    assert list(found) == ["name", "network", "parameters", "flops", "layers", "size", "open", "words", "licence", "origin"]
     assert (found["name"], found["parameters"], len(found["layers"])) == (name, parameters, layers)
     assert found["layers"][-1]["module"] == "Detect"
 
@@ -56,10 +56,11 @@ def test_json_is_alone_on_standard_output_and_pulls_neither_engine_nor_torch():
     assert done.stderr.decode() == "set()"
 
 
-def test_the_packaged_model_has_words_and_no_layer_table():
+def test_the_packaged_model_has_words_and_a_layer_table():
     done = info()
     assert done.exit_code == 0
-    assert done.stdout.startswith("name:       wordbox-nano")
+    assert done.stdout.startswith("layer ")
+    assert "name:       wordbox-nano" in done.stdout
     assert "person, " in done.stdout
     assert "open:       yes" in done.stdout
 
