@@ -188,7 +188,7 @@ def test_converting_again_changes_nothing(tmp_path):
 
 def test_what_does_not_fit_is_listed_before_anything_is_written(tmp_path, caplog):
     path = bare_file(tmp_path / "bare.safetensors", SMALL, telepathy=np.zeros(1, np.float32))
-    with pytest.raises(WeightsError, match=r"bare\.safetensors: 1 arrays do not fit the network: unexpected telepathy \[1\]"):
+    with pytest.raises(WeightsError, match=r"bare\.safetensors: 1 array does not fit the network: unexpected telepathy \[1\]"):
         api.convert(path, tmp_path / "out.safetensors")
     assert not (tmp_path / "out.safetensors").exists()
     with caplog.at_level(logging.WARNING, logger="wordbox"):

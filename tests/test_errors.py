@@ -39,3 +39,8 @@ def test_a_missing_extra_says_what_installs_it():
 
 def test_an_extra_that_is_there_is_given():
     assert errors.extra_module("json", "evaluate") is json
+
+
+def test_a_message_is_one_printable_line_whatever_it_quotes():
+    for kind in (errors.WordboxError, errors.WeightsError, errors.MissingExtraError, errors.EngineError):
+        assert str(kind("storage \n\x1b[31m of caf\ud800é")) == "storage \\n\\x1b[31m of caf\\ud800é"

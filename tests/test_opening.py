@@ -85,7 +85,8 @@ def test_a_file_called_like_a_network_comes_first_and_a_folder_does_not(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("source", "said"), [("", "empty name"), ("yolov5q", "nearest"), ("yolov5s@v1.0", "those of v2.0"), ("runs", "yolov5s")]
+    ("source", "said"),
+    [("", "empty name"), ("yolov5q", "nearest"), ("yolov5s@v1.0", "those of v2.0"), ("runs", "yolov5s"), ("x" * 300, "yolov5s")],
 )
 def test_what_leads_nowhere_is_named(source, said):
     assert said in refusal(opening.locate, source)
@@ -135,7 +136,9 @@ def test_what_lies_under_a_published_name_is_the_published_network(source, path,
 # -- what is read
 
 
-@pytest.mark.parametrize("file", ["away.pt", "away.pth", "away.safetensors", "away.onnx", "away.xml", "away.engine", "folder"])
+@pytest.mark.parametrize(
+    "file", ["away.pt", "away.pth", "away.safetensors", "away.onnx", "away.xml", "away.engine", "folder", f"{'x' * 300}.pt"]
+)
 def test_what_is_not_there_is_named(file):
     assert file in refusal(opening.read, Path(file))
 

@@ -11,6 +11,7 @@ from wordbox.arrays import Named, of_layer
 from wordbox.errors import WeightsError
 from wordbox.graphs import count
 from wordbox.layers import Layer, layers, layers_of_nano
+from wordbox.manifest import Manifest
 from wordbox.opening import Model
 from wordbox.specs import DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec
 
@@ -20,35 +21,41 @@ YOLO_SIZE = 640
 
 def file(model: Model) -> dict[str, Any]:
     """Everything about a model file. Raises WeightsError where its arrays do not fit its network."""
-    manifest, graph = model.manifest, model.graph()
-    size = manifest.preprocessing.size
-    height, width = (size, size) if isinstance(size, int) else size
-    said = {
-        "size": [height, width],
-        "open": manifest.open,
-        "words": list(manifest.names),
-        "licence": manifest.licence or None,
-        "origin": manifest.origin or None,
-    }
-    if isinstance(manifest.spec, Yolov5Spec | Yolov8Spec):
-        return {"name": manifest.name, "network": variants.called(manifest.spec), **_figures(manifest.spec), **said}
-    embedding = manifest.spec.embedding if manifest.spec is not None else 0
+    facts, graph = model.manifest, model.graph()
+    if isinstance(facts.spec, Yolov5Spec | Yolov8Spec):
+        return manifest(facts)
+    said = _said_of_itself(facts)
+    height, width = said["size"]
+    embedding = facts.spec.embedding if facts.spec is not None else 0
     shapes = {
         "images": (1, height, width, 3),
-        "words": (1, len(manifest.names), embedding),
-        "words_mask": (1, len(manifest.names)),
+        "words": (1, len(facts.names), embedding),
+        "words_mask": (1, len(facts.names)),
         "conf": (),
         "iou": (),
         "max_candidates": (1,),
     }
-    rows = _nano_rows(manifest.spec, model.arrays, (height, width)) if manifest.spec is not None and model.arrays is not None else None
+    rows = _nano_rows(facts.spec, model.arrays, (height, width)) if facts.spec is not None and model.arrays is not None else None
     return {
-        "name": manifest.name,
-        "network": None if manifest.spec is None else variants.called(manifest.spec),
-        "parameters": count.parameters(graph),
-        "flops": count.flops(graph, shapes),
+        "name": facts.name,
+        "network": None if facts.spec is None else variants.called(facts.spec),
+        "parameters": count.parameters(graph) or None,  # none: another tool's graph of operators that are not counted
+        "flops": count.flops(graph, shapes) or None,
         "layers": rows,
         **said,
+    }
+
+
+def manifest(facts: Manifest) -> dict[str, Any]:
+    """What a file says of itself where its graph cannot be looked into."""
+    figures = {"parameters": None, "flops": None, "layers": None}
+    if isinstance(facts.spec, Yolov5Spec | Yolov8Spec):
+        figures = _figures(facts.spec)
+    return {
+        "name": facts.name,
+        "network": None if facts.spec is None else variants.called(facts.spec),
+        **figures,
+        **_said_of_itself(facts),
     }
 
 
@@ -68,6 +75,17 @@ def network(name: str) -> dict[str, Any]:
         "words": None,
         "licence": None,
         "origin": None,
+    }
+
+
+def _said_of_itself(facts: Manifest) -> dict[str, Any]:
+    size = facts.preprocessing.size
+    return {
+        "size": [size, size] if isinstance(size, int) else list(size),
+        "open": facts.open,
+        "words": list(facts.names),
+        "licence": facts.licence or None,
+        "origin": facts.origin or None,
     }
 
 

@@ -1,6 +1,7 @@
 """Load, convert, export, evaluate, describe: the bridge between files, graphs, engines and detectors."""
 
 import importlib.util
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -21,6 +22,8 @@ from wordbox.vocabulary.words import Words
 if TYPE_CHECKING:
     from wordbox.engines.base import Engine
     from wordbox.export.verify import Verified
+
+logger = logging.getLogger("wordbox")
 
 PACKAGED = opening.PACKAGED
 PHOTOS = Path(__file__).parent / "photos"
@@ -109,6 +112,8 @@ def export(
     target.check(place, path)
     model = opening.read(path, spec=spec)
     opening.check_published(source, model)
+    if path.parent != opening.MODELS:
+        opening.say_licence(model.manifest.name, model.manifest.licence)
     graph = model.graph()
     check = None
     if verify:
@@ -122,6 +127,8 @@ def export(
 
         pictures = find(str(photos) if photos is not None else str(PHOTOS / "*.jpg")).items
         check = exporting.Check(reference=over(running), against=running.name, over=over, sources=pictures)
+    if check is not None:
+        logger.warning("comparing the file with the model on %d photos", len(check.sources))
     return exporting.export(graph, place, nms=nms, check=check)
 
 
@@ -168,7 +175,10 @@ def describe(source: str | Path | None = None, *, spec: str | None = None) -> di
     except WeightsError:
         if not opening.is_name(source):
             raise
-        return about.network(opening.network_called(str(source)))
+        return about.network(opening.network_called(str(source))) | opening.published_facts(str(source))
+    if path.suffix.lower() == ".xml":
+        _, manifest = _from_xml(path, {"where": str(path), "threads": 1, "device": "cpu", "precision": "float32"})
+        return about.manifest(manifest)
     model = opening.read(path, spec=spec)
     opening.check_published(source, model)
     return about.file(model)
@@ -220,5 +230,6 @@ def _from_xml(path: Path, options: _Options) -> "tuple[Engine, Manifest]":
     manifest = from_metadata(engine.metadata, str(path))
     if manifest is None:
         raise WeightsError(f"{path}: it has no manifest of Wordbox's; make it with wordbox export, or use the ONNX it was made from")
+    opening.check_manifest(manifest, path)
     opening.check_graph(engine.inputs, engine.outputs, manifest, path)
     return engine, manifest

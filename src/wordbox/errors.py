@@ -20,6 +20,10 @@ from types import ModuleType
 class WordboxError(Exception):
     """Root of every error that Wordbox raises on purpose."""
 
+    def __init__(self, message: str = "") -> None:
+        """Say `message`, on one line whatever names of files and their contents hold: what cannot be printed is escaped."""
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message))
+
 
 class InputError(WordboxError, ValueError):
     """An argument that cannot be used."""
@@ -51,6 +55,11 @@ class EngineError(WordboxError, RuntimeError):
 
 class MissingExtraError(WordboxError, ImportError):
     """An optional package is not installed."""
+
+
+def first_line(error: Exception) -> str:
+    """What a foreign error says, as far as it fits into one of ours."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def extra_module(name: str, extra: str) -> ModuleType:

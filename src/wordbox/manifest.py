@@ -102,6 +102,33 @@ class Manifest:
         return {KEY: self.to_json()}
 
 
+def numbered(names: object) -> tuple[str, ...]:
+    """Class names as other tools write them: a list, or a mapping from numbers, 0 and up, to names. Each becomes one line of text.
+
+    Numbers and truth values among them are what YAML made of names such as 7 or no. Raises ValueError for anything else.
+    """
+    expected = "expected a list of names, or a mapping of them numbered from 0"
+    if isinstance(names, Mapping):
+        try:
+            by_number = {int(key): name for key, name in names.items()}
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(expected) from error
+        if sorted(by_number) != list(range(len(names))):
+            raise ValueError(expected)
+        names = [by_number[i] for i in range(len(by_number))]
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str | int | float) for name in names):
+        raise ValueError(expected)
+    try:
+        return tuple(line(str(name)) for name in names)
+    except ValueError as error:  # numbers of thousands of digits have no text
+        raise ValueError(expected) from error
+
+
+def line(text: str) -> str:
+    """The text on one line that can be written as UTF-8, which what names of files and their contents hold cannot always."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())
+
+
 def from_metadata(metadata: Mapping[str, str], where: str) -> Manifest | None:
     """The manifest in a file's metadata, or None where there is none.
 

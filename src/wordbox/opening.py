@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -75,7 +76,14 @@ def locate(source: str | Path | None) -> Path:
     if source == "":
         raise WeightsError(f"found an empty name of a model, expected a file, or nothing for {PACKAGED!r}")
     path = Path(str(source))
-    return find.path_of(str(source)) if is_name(source) and not path.is_file() else path
+    if isinstance(source, str) and "://" in source:
+        raise WeightsError(f"{source}: weights are not downloaded; fetch the file yourself and name its path")
+    if isinstance(source, str) and is_name(source) and source.lower() not in ENTRIES and os.path.isdir(path):
+        raise WeightsError(f"{source}: a folder, expected a model file or a published name (looked for {path.resolve()})")
+    entry = ENTRIES.get(path.stem.lower()) if path.suffix.lower() == ".pt" else None
+    if entry is not None and not os.path.exists(path):
+        raise WeightsError(f"{path}: no such file (looked for {path.resolve()}); {entry.name} can be had from {entry.address}")
+    return find.path_of(str(source)) if is_name(source) and not os.path.isfile(path) else path
 
 
 def is_name(source: str | Path | None) -> bool:
@@ -98,6 +106,16 @@ def network_called(name: str) -> str:
     return entry.variant if "@" in name else name
 
 
+def published_facts(name: str) -> dict[str, object]:
+    """Licence and origin of the published weights called `name`, as `about` says them; nothing where there are none."""
+    entry = ENTRIES.get(name.lower())
+    if entry is None:
+        return {}
+    size = f", {entry.bytes:,} bytes" if entry.bytes else ""
+    checksum = f", sha256 {entry.sha256}" if entry.sha256 else ""
+    return {"licence": entry.licence, "origin": f"{entry.address}{size}{checksum}; the file is not here, so only its network is described"}
+
+
 def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
     """The model in the file `path`. `spec` and `strict` are as in `checkpoints.foreign.read`, for files of that kind.
 
@@ -115,14 +133,18 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
                 f"{path}: no model of that kind is known; expected a .pt, .pth, .safetensors, .onnx or .xml file, a published name such as "
                 f"yolov5s, or {PACKAGED!r} (looked for {path.resolve()})"
             )
-    manifest = model.manifest
+    check_manifest(model.manifest, path)
+    return model
+
+
+def check_manifest(manifest: Manifest, path: Path) -> None:
+    """Raise WeightsError where what the file `path` says of itself is too little, or contradicts itself."""
     if not manifest.names or (manifest.open and manifest.encoder is None):
         lacks = "names" if not manifest.names else "the text encoder of its words"
         raise WeightsError(f"{path}: its manifest lacks {lacks}; make the file anew")
     if isinstance(manifest.spec, Yolov5Spec | Yolov8Spec) and (manifest.open or len(manifest.names) != manifest.spec.classes):
         said = "is open" if manifest.open else f"has {len(manifest.names)} names"
         raise WeightsError(f"{path}: its manifest {said}, but its network has {manifest.spec.classes} fixed classes; make the file anew")
-    return model
 
 
 def check_published(source: str | Path | None, model: Model) -> None:

@@ -181,3 +181,13 @@ def test_two_arrays_of_one_name_are_refused():
 def test_an_array_under_thousands_of_names_is_refused():
     large = np.zeros(2**20, np.uint8)
     assert "over and over" in refusal({f"w{i}": large for i in range(100)})
+
+
+@pytest.mark.parametrize("group", ["_parameters", "_modules"])
+def test_names_of_several_lines_are_refused(network, group):
+    network.state[group]["two\nlines"] = BIAS if group == "_parameters" else module()
+    assert group in refusal(network)
+
+
+def test_a_state_dict_with_names_of_several_lines_is_refused():
+    assert "two\\nlines" in refusal({"two\nlines": BIAS})

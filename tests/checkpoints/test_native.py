@@ -37,7 +37,7 @@ def whole(tmp_path):
 def refusal(path):
     with pytest.raises(WeightsError) as caught:
         native.read(path)
-    assert path.name in str(caught.value)
+    assert path.name.replace("\0", "\\x00") in str(caught.value)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -187,3 +187,14 @@ def test_a_damaged_header_ends_in_our_error_or_in_arrays(tmp_path_factory, place
     except WeightsError as error:
         said = str(error)
     assert path.name in said
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[2J"])
+def test_names_that_would_break_an_error_are_shown_with_their_escapes(tmp_path, name):
+    (tmp_path / "odd.safetensors").write_bytes(save({name: np.zeros(1, np.float32)}))
+    assert refusal(tmp_path / "odd.safetensors").isprintable()
+
+
+@pytest.mark.parametrize("name", ["away", "x" * 300, "\0"])
+def test_what_is_not_there_is_no_crash(tmp_path, name):
+    assert "no such file" in refusal(tmp_path / f"{name}.safetensors")

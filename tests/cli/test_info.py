@@ -29,8 +29,9 @@ def test_a_network_is_a_table_of_rows_and_its_totals():
     totals = dict(line.split(":", 1) for line in lines[27:])
     assert {name: value.strip() for name, value in totals.items()} == {
         **{"name": "yolov5s", "network": "yolov5s", "parameters": "7,235,389", "flops": "16,433,561,600", "size": "640, 640"},
-        **{"open": "no", "words": "not stated", "licence": "not stated", "origin": "not stated"},
+        **{"open": "no", "words": "not stated", "licence": "GPL-3.0 at release, AGPL-3.0 since", "origin": totals["origin"].strip()},
     }
+    assert "releases/download/v7.0/yolov5s.pt, 14,808,437 bytes, sha256 8b3b748c" in totals["origin"]
 
 
 @pytest.mark.parametrize(

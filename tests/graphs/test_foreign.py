@@ -329,6 +329,10 @@ def test_what_yaml_made_of_no_is_a_name():
     assert adopted(export(names="{0: 'yes', 1: False, 2: 2.5}"))[1].names == ("yes", "False", "2.5")
 
 
+def test_names_are_lines_of_text():
+    assert adopted(export(names=r'["\ud800", "two\nlines", "c"]'))[1].names == ("?", "two lines", "c")
+
+
 def test_an_export_without_names_has_numbered_classes():
     assert adopted(export(names=None))[1].names == ("class 0", "class 1", "class 2")
 
@@ -392,6 +396,7 @@ def test_other_tasks_are_named(task):
         "{'a': 'b'}",
         "{0: 'a', 2: 'b', 3: 'c'}",
         "{1e999: 'a'}",
+        "{[]: 'a'}",
         "{1: 'a', '1': 'b', 0: 'c'}",
         "[" * 100_000,
         "9" * 10_000,

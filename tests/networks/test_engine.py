@@ -58,11 +58,14 @@ def words(rng, lists, count, width):
 
 @pytest.mark.parametrize("kind", ["yolov5", "yolov5u", "yolov8"])
 def test_the_shortlist_is_the_best_of_all_pairs(kind, tiny, randomise, rng):
+    torch.manual_seed(2)
     spec = tiny[kind]
     network, fed = randomise(build(spec)), feeds(rng, cap=60)
     with torch.inference_mode():
         boxes, scores = decode(spec, network(torch.from_numpy(fed["images"]).permute(0, 3, 1, 2) / 255))
-    conf = float(scores.flatten().sort(descending=True).values[80:82].mean())  # between two of them
+    ranked = scores.flatten().sort(descending=True).values[60:100]
+    gap = int((ranked[:-1] - ranked[1:]).argmax())
+    conf = float(ranked[gap : gap + 2].mean())  # in the widest gap, since folded norms move scores a little
     found = made(network).run(fed | {"conf": np.array(conf, np.float32)})
     for b in range(2):
         best = scores[b].flatten().sort(descending=True).values.numpy()

@@ -15,12 +15,11 @@ from wordbox.checkpoints.modules import Pickled
 from wordbox.errors import WeightsError
 from wordbox.layers import layers
 from wordbox.layers import of_v1 as rows_of_v1
-from wordbox.manifest import Manifest, Preprocessing, Thresholds
+from wordbox.manifest import Manifest, Preprocessing, Thresholds, line
 from wordbox.specs import AnchorHead, DistributionHead, Yolov5Spec
 
 logger = logging.getLogger("wordbox")
 
-SUFFIXES = (".pt", ".pth")
 _IGNORED = ("num_batches_tracked", "anchors", "anchor_grid", "total_ops", "total_params")
 _SILENT_LICENCE = "not stated in the file; published weights of YOLOv5 are GPL-3.0 at release and AGPL-3.0 since, of YOLOv8 AGPL-3.0"
 
@@ -51,7 +50,8 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Checkpo
 
 def state_dict(arrays: Mapping[str, NDArray[Any]], path: Path, *, spec: str | None = None, strict: bool = True) -> Checkpoint:
     """The same from bare arrays under published names, which say neither names nor, sometimes, the activation."""
-    return _checkpoint(arrays, path, spec, strict, None)
+    bare = modules.find_network(dict(arrays), str(path))
+    return _checkpoint(bare.arrays if isinstance(bare, Pickled) else bare, path, spec, strict, None)
 
 
 def _checkpoint(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None, strict: bool, network: Pickled | None) -> Checkpoint:
@@ -136,14 +136,14 @@ def _manifest(spec: identify.YoloSpec, path: Path, network: Pickled | None, hear
     facts = {} if network is None else network.facts
     stride = max(spec.strides)
     return Manifest(
-        name=_text(path.stem),
+        name=line(path.stem),
         names=names,
         open=False,
         preprocessing=Preprocessing(size=_size(facts, stride), stride=max(stride, 32)),
         thresholds=Thresholds(conf=0.25, iou=0.7 if isinstance(spec.head, DistributionHead) else 0.45),
         spec=spec,
         origin=_origin(facts, spec),
-        licence=_text(facts["license"]) if isinstance(facts.get("license"), str) else _SILENT_LICENCE,
+        licence=line(facts["license"]) if isinstance(facts.get("license"), str) else _SILENT_LICENCE,
     )
 
 
@@ -161,9 +161,4 @@ def _origin(facts: Mapping[str, Any], spec: identify.YoloSpec) -> str:
     """When and by what the file was written, as far as it says."""
     kind = "YOLOv5" if isinstance(spec.head, AnchorHead) else "YOLOv5u" if isinstance(spec, Yolov5Spec) else "YOLOv8"
     said = [f"{key} {facts[key]}" for key in ("version", "date") if isinstance(facts.get(key), str)]
-    return ", ".join([f"a checkpoint of {kind}", *map(_text, said)])
-
-
-def _text(text: str) -> str:
-    """One line that can be written as UTF-8, which what names of files and pickles hold cannot always."""
-    return " ".join(text.encode("utf-8", "replace").decode().split())
+    return ", ".join([f"a checkpoint of {kind}", *map(line, said)])

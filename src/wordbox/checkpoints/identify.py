@@ -66,6 +66,8 @@ def structure(arrays: Arrays, where: str) -> Structure:
     """
     rows = [int(found[1]) for found in map(_ROW.match, arrays) if found]
     if not rows:
+        if any(name.startswith("backbone.stem.") for name in arrays):
+            raise WeightsError(f"{where}: found arrays under Wordbox's own names without its metadata; convert the checkpoint again")
         shown = ", ".join(list(arrays)[:5])
         raise WeightsError(f"{where}: found {len(arrays)} arrays ({shown}...), expected names such as model.0.conv.weight; it is no YOLO")
     last = max(rows)

@@ -85,7 +85,7 @@ def _shown(key: Any) -> str:
 
 
 def _state_dict(value: Any, where: str) -> dict[str, NDArray[Any]] | None:
-    if type(value) is not dict or not value or not all(type(k) is str and type(v) is np.ndarray for k, v in value.items()):
+    if type(value) is not dict or not value or not all(_is_named(k) and type(v) is np.ndarray for k, v in value.items()):
         return None
     _check_size(value, where)
     bare = all(name.startswith("module.") for name in value)  # as DataParallel leaves them
@@ -154,7 +154,7 @@ class _Walk:
     def group(self, state: dict[Any, Any], key: str, path: str) -> dict[str, Any]:
         """One of the dicts by name that a module consists of."""
         found = state.get(key, {})
-        if type(found) is not dict or not all(type(name) is str and 0 < len(name) <= 100 for name in found):
+        if type(found) is not dict or not all(_is_named(name) and 0 < len(name) <= 100 for name in found):
             raise self.fault(path, f"has no dict of names as its {key}")
         self._visited += len(found)
         if self._visited > _MOST:
@@ -165,6 +165,10 @@ class _Walk:
         if name in self.arrays:
             raise WeightsError(f"{self.where}: two arrays have the name {_shown(name)}; the file is damaged or forged")
         self.arrays[name] = array
+
+
+def _is_named(key: Any) -> bool:
+    return type(key) is str and key.isprintable()  # else it would break the line of an error
 
 
 def _own(key: Any) -> bool:

@@ -1,5 +1,6 @@
 """Safetensors: our own files, under our names and with the Manifest in their metadata, and the bare arrays of others."""
 
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,16 +21,20 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest | None]:
 
     Raises WeightsError that names the file and its fault.
     """
+    if not os.path.isfile(path):
+        what = "a folder" if os.path.isdir(path) else "no such file"
+        raise WeightsError(f"{path}: {what} (looked for {os.path.abspath(path)}); expected a safetensors file")
     try:
         with safe_open(str(path), framework="numpy") as file:
             found = manifest.from_metadata(file.metadata() or {}, str(path))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such file (looked for {path.resolve()})") from error
     except (TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: holds numbers of a type that NumPy lacks ({error}); store them as float32") from error
     except (SafetensorError, OSError, struct.error) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); copy or download it anew") from error
+    unnamed = [ascii(name[:80]) for name in arrays if not name.isprintable()]
+    if unnamed:
+        raise WeightsError(f"{path}: found arrays called {', '.join(unnamed[:5])}, expected names that can be printed; the file is forged")
     odd = [f"{name} {array.dtype}" for name, array in arrays.items() if array.dtype.isbuiltin != 1 or array.dtype.kind == "c"]
     if odd:  # other packages teach NumPy more
         raise WeightsError(f"{path}: found {', '.join(odd)}, expected real numbers of a type that NumPy has; store them as float32")
@@ -39,4 +44,9 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest | None]:
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Manifest) -> None:
     """Write a native file. Equal contents give equal bytes."""
     ordered = {name: np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape) for name in sorted(arrays)}
-    path.write_bytes(save(ordered, metadata=facts.to_metadata()))
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        draft.write_bytes(save(ordered, metadata=facts.to_metadata()))
+        os.replace(draft, path)  # whole or not at all
+    finally:
+        draft.unlink(missing_ok=True)

@@ -122,4 +122,4 @@ def _shown(sides: tuple[int, ...]) -> str:
     return f"({short}{', ...' if len(sides) > 8 else ''})"
 
 
-_NOTHING = np.empty(0, np.uint8)
+_NOTHING = np.empty(1, np.uint8)[:0]  # a view: only whole arrays can be given an inside by a pickle

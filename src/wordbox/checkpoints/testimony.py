@@ -11,6 +11,7 @@ import numpy as np
 from wordbox.checkpoints.modules import Module, Pickled
 from wordbox.errors import WeightsError
 from wordbox.layers import Layer
+from wordbox.manifest import numbered
 from wordbox.specs import ACTIVATIONS, Activation
 
 _TASKS = {
@@ -171,18 +172,13 @@ def _strides(head: Module, root: Module, where: str) -> tuple[int, ...] | None:
 
 
 def _names(value: object, where: str) -> tuple[str, ...] | None:
-    """Class names, from a list or a mapping of numbers to names (trap T17)."""
-    if isinstance(value, Mapping):
-        try:
-            numbered = {int(key): name for key, name in value.items()}
-        except (TypeError, ValueError, OverflowError) as error:
-            raise WeightsError(f"{where}: found names {_shown(value)}, expected a list, or numbers from 0 as keys") from error
-        if sorted(numbered) != list(range(len(value))):
-            raise WeightsError(f"{where}: found names numbered {_shown(sorted(numbered))}, expected 0 to {len(value) - 1}")
-        value = [numbered[i] for i in range(len(numbered))]
-    if not isinstance(value, list | tuple) or not value:
+    """Class names (trap T17); None where there are none."""
+    if not isinstance(value, Mapping | list | tuple) or not value:
         return None
-    return tuple((name if isinstance(name, str) else _shown(name)).encode("utf-8", "replace").decode() for name in value)
+    try:
+        return numbered(value)
+    except ValueError as error:
+        raise WeightsError(f"{where}: found names {_shown(value)}, {error}") from error
 
 
 def _pool_sides(modules: Iterable[Module]) -> tuple[int, ...] | None:

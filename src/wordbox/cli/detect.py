@@ -13,7 +13,7 @@ import typer
 
 from wordbox.cli.options import Json, Weights, WordList, opened, with_settings
 from wordbox.cli.output import check_target, json_writer, print_table, progress_bar, say, write_file
-from wordbox.errors import WordboxError
+from wordbox.errors import InputError, WordboxError
 from wordbox.settings import DetectSettings, LoadSettings
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def detect(
 
 def _check_targets(csv: Path | None, json: str | None, save: Path | None, taken: set[Path]) -> None:
     """Raise InputError where an answer could not be written or would overwrite a path in `taken`; what is fine joins them."""
+    if csv is not None and str(csv) == "-":
+        raise InputError("found - for --csv, expected a file; standard output takes JSON, with --json -")
     for target in (csv, None if json in (None, "-") else Path(str(json))):
         if target is not None:
             check_target(target, taken)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from wordbox.cli.options import Spec
 from wordbox.cli.output import say
 
 
@@ -17,9 +18,7 @@ def export(
     ] = "host",
     verify: Annotated[bool, typer.Option("--verify", help="Compare the file with the model on photos, and note it inside.")] = False,
     photos: Annotated[str | None, typer.Option(help="Pictures to verify with. Left out: two in the package.", metavar="SOURCE")] = None,
-    spec: Annotated[
-        str | None, typer.Option(help="Which network the weights are of, where their file does not say.", metavar="NAME")
-    ] = None,
+    spec: Spec = None,
 ) -> None:
     """Write a model as a file for other programs; Wordbox itself runs it too.
 
@@ -38,6 +37,8 @@ def export(
         f"{verified.engine} against {verified.against}, {verified.compared} boxes in {many}: "
         f"at most {verified.boxes:.1g} pixels and {verified.scores:.1g} in score apart, {verified.unmatched} on one side only"
     )
+    if verified.engine == verified.against:
+        say("one engine ran both sides, which shows that the file is whole; with the extra torch, PyTorch runs the other")
     if not verified.promised:
         say("that is further apart than a hundredth of a pixel and a thousandth in score; the file is written all the same")
         raise typer.Exit(1)

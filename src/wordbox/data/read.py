@@ -17,7 +17,7 @@ def read(path: Path, split: str = "val") -> Dataset:
     A file is COCO's JSON, which holds one split, or YOLO's data.yaml. A folder is read by its data.yaml (or the only .yaml in it), or
     else by its XML files as Pascal VOC, or else by the only .json in it. Raises DatasetError that says what was found.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return _read_folder(path, split)
     match path.suffix.lower():
         case ".yaml" | ".yml":
@@ -26,7 +26,7 @@ def read(path: Path, split: str = "val") -> Dataset:
             return _read_coco(path, split)
         case ".xml":
             raise DatasetError(f"{place(path)}: found one XML file; expected the folder of them all, such as {path.parent}")
-    if path.is_file():
+    if os.path.isfile(path):
         raise DatasetError(f"{place(path)}: found a file {path.suffix or 'without a suffix'}; expected {EXPECTED}")
     raise DatasetError(f"{place(path)}: nothing is there; expected {EXPECTED}")
 

@@ -295,7 +295,9 @@ class Detector:
             return None
         if not self.manifest.open or self._encoder is None:
             names = ", ".join(self.manifest.names[:10]) + (", ..." if len(self.manifest.names) > 10 else "")
-            raise VocabularyError(f"{self.manifest.name} has fixed classes ({names}) and takes no words; leave the words out")
+            raise VocabularyError(
+                f"{self.manifest.name} has fixed classes ({names}) and takes no words; leave them out, or choose among its own with classes"
+            )
         return embed(Vocabulary(words), self._encoder)
 
 

@@ -9,7 +9,7 @@ import onnxruntime
 from wordbox.engines.base import Array, TensorInfo
 from wordbox.engines.feeds import listed, misfit
 from wordbox.engines.threads import thread_count
-from wordbox.errors import EngineError, InputError
+from wordbox.errors import EngineError, InputError, first_line
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -48,7 +48,7 @@ class OnnxRuntimeEngine:
                 graph, options, providers=[(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers], enable_fallback=0
             )
         except Exception as error:  # the runtime's exceptions share no narrower parent
-            raise EngineError(f"{where}: {self.name} refuses this graph: {_first_line(error)}") from error
+            raise EngineError(f"{where}: {self.name} refuses this graph: {first_line(error)}") from error
         if self._session.get_providers()[0] != providers[0]:
             raise EngineError(f"{where}: {providers[0]} could not start, so {device!r} cannot be used; docs/gpu.md says what it needs")
         self._inputs = {i.name: _info(i.type, i.shape) for i in self._session.get_inputs()}
@@ -83,7 +83,7 @@ class OnnxRuntimeEngine:
         try:
             values = self._session.run(None, dict(feeds))
         except Exception as error:  # as above
-            raise EngineError(f"{self._where}: ONNX Runtime refuses {listed(feeds)}: {_first_line(error)}") from error
+            raise EngineError(f"{self._where}: ONNX Runtime refuses {listed(feeds)}: {first_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
 
 
@@ -100,7 +100,3 @@ def _providers(device: str) -> list[str]:
 def _info(kind: str, shape: Sequence[Any]) -> TensorInfo:
     dtype = np.dtype(_DTYPES.get(kind, np.object_))
     return TensorInfo(dtype, tuple(side if isinstance(side, int) else None for side in shape))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

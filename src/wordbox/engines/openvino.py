@@ -1,5 +1,6 @@
 """The OpenVINO engine: the same graph, float32 unless asked, and nothing sent or written anywhere."""
 
+import os
 import sys
 from collections.abc import Mapping
 from functools import cache, partial
@@ -142,7 +143,7 @@ def told(error: Exception) -> str:
 
 def _check_files(path: Path, where: str) -> None:
     for file in (path, path.with_suffix(".bin")):
-        if not file.is_file():
+        if not os.path.isfile(file):
             raise EngineError(f"{where}: found no {file.name} (looked for {file.resolve()}); an .xml and its .bin belong beside each other")
 
 

@@ -82,7 +82,7 @@ def evaluate(
     if not classes:
         raise DatasetError(
             f"{dataset.source}: none of its classes is among the words of the model; the classes are {_listed(dataset.names)}; "
-            f"the words are {_listed(asked)}; give the classes as words, or use a model that knows them"
+            f"the words are {_listed(asked)}; {'give the classes as words, or ' if detector.manifest.open else ''}use other weights"
         )
     scorer_module()  # a missing extra is said now, not after an hour of detection
     found = _found(detector, dataset, matched, settings, progress)
@@ -101,7 +101,7 @@ def evaluate(
         only_model=only_model,
         notes=(
             *dataset.notes,
-            *_notes_on_names(dataset, only_data, only_model),
+            *_notes_on_names(dataset, only_data, only_model, settings.classes is not None),
             *_notes_on_failures(failed, len(found)),
             *_notes_on_sizes(dataset.records, found),
             *_notes_on_pictures(found),
@@ -169,12 +169,13 @@ def _in_names(found: Detections, source: str, names: tuple[str, ...], matched: M
     return replace(found[kept], labels=labels[kept], words=names, source=source, picture=None)
 
 
-def _notes_on_names(dataset: Dataset, only_data: Sequence[str], only_model: Sequence[str]) -> Iterator[str]:
+def _notes_on_names(dataset: Dataset, only_data: Sequence[str], only_model: Sequence[str], chosen_ones: bool) -> Iterator[str]:
     if only_data:
         every = np.concatenate([record.labels[~record.crowd] for record in dataset.records])
         boxes = dict(zip(dataset.names, np.bincount(every, minlength=len(dataset.names)).tolist(), strict=True))
         listed = _listed([f"{name} ({boxes[name]} box{'' if boxes[name] == 1 else 'es'})" for name in only_data])
-        yield f"classes of the data that are no words of the model, left out of every figure: {listed}"
+        why = "that were not chosen or are no words of the model" if chosen_ones else "that are no words of the model"
+        yield f"classes of the data {why}, left out of every figure: {listed}"
     if only_model:
         yield f"words of the model that are no classes of the data, whose finds do not count: {_listed(only_model)}"
 

@@ -21,6 +21,6 @@ def check(out: Path, source: Path) -> None:
     for path in files(out):
         if path.resolve() == source.resolve():
             raise InputError(f"{path} is the model itself; choose another name for the export")
-        above = next(folder for folder in path.resolve().parents if folder.exists())
-        if path.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        above = next(folder for folder in path.resolve().parents if os.path.exists(folder))
+        if os.path.isdir(path) or not above.is_dir() or not os.access(above, os.W_OK):
             raise InputError(f"{path} cannot be written ({path.resolve()}); choose another place")

@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 from onnx import compose, helper, version_converter
 
-from wordbox.errors import WeightsError
+from wordbox.errors import WeightsError, first_line
 from wordbox.graphs import ending, foreign_metadata
 from wordbox.graphs.blocks import scalar
 from wordbox.graphs.builder import OPSET, GraphBuilder
 from wordbox.graphs.foreign_layout import Ends, Layout, ends
 from wordbox.graphs.foreign_shapes import sides, with_shapes
-from wordbox.manifest import Manifest, Thresholds
+from wordbox.manifest import Manifest, Thresholds, line
 
 _THRESHOLDS = {  # the defaults of the tools that write these layouts (spec yolov5-yolov8.md 1.11, T25)
     "classes": Thresholds(conf=0.25, iou=0.7),
@@ -28,7 +28,7 @@ def read(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); looked for {path.resolve()}") from error
     except Exception as error:  # protobuf's DecodeError is no public name
-        raise WeightsError(f"{path}: cannot be read as ONNX ({_first_line(error)}); export or copy it anew") from error
+        raise WeightsError(f"{path}: cannot be read as ONNX ({first_line(error)}); export or copy it anew") from error
 
 
 def adopt(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, Manifest]:
@@ -44,7 +44,7 @@ def adopt(model: onnx.ModelProto, where: str) -> tuple[onnx.ModelProto, Manifest
     known = with_shapes(model, where)
     found = ends(known.graph, len(names), foreign_metadata.suppresses(metadata), where)
     manifest = Manifest(
-        name=where.replace("\\", "/").rsplit("/", 1)[-1],
+        name=line(where.replace("\\", "/").rsplit("/", 1)[-1]),
         names=names or tuple(f"class {i}" for i in range(found.layout.classes)),
         open=False,
         preprocessing=foreign_metadata.preprocessing(metadata, found.canvas, where),
@@ -128,9 +128,5 @@ def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:  # the converter raises plain RuntimeErrors of C++
         raise WeightsError(
-            f"{where}: its opset {version} cannot be brought to {OPSET} ({_first_line(error)}); export it with opset {OPSET}"
+            f"{where}: its opset {version} cannot be brought to {OPSET} ({first_line(error)}); export it with opset {OPSET}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wordbox.errors import WeightsError
-from wordbox.manifest import Preprocessing
+from wordbox.manifest import Preprocessing, numbered
 
 _LITERAL_LIMIT = 1_000_000  # characters of metadata that are parsed at all
 # Numbers, strings and brackets: a long chain of operators would crash Python 3.10's own parser.
@@ -23,22 +23,13 @@ def check_task(metadata: Mapping[str, str], where: str) -> None:
 
 
 def names(metadata: Mapping[str, str], where: str) -> tuple[str, ...]:
-    """Class names, from a list or a mapping of numbers to names; none where the metadata has none. Raises WeightsError.
-
-    Numbers and truth values among them are what YAML made of names such as 7 or no, and become text.
-    """
+    """Class names; none where the metadata has none. Raises WeightsError."""
     if "names" not in metadata:
         return ()
-    found = _literal(metadata["names"])
-    if isinstance(found, dict):
-        try:
-            numbered = {int(key): value for key, value in found.items()}
-        except (TypeError, ValueError, OverflowError):
-            numbered = {}
-        found = [numbered[i] for i in range(len(numbered))] if sorted(numbered) == list(range(len(found))) else None
-    if not isinstance(found, list | tuple) or not found or not all(isinstance(name, str | int | float) for name in found):
-        raise WeightsError(f"{where}: found names {metadata['names'][:80]!r} in its metadata, expected a list of names, numbered from 0")
-    return tuple(map(str, found))
+    try:
+        return numbered(_literal(metadata["names"]))
+    except ValueError as error:
+        raise WeightsError(f"{where}: found names {metadata['names'][:80]!r} in its metadata, {error}") from error
 
 
 def preprocessing(metadata: Mapping[str, str], canvas: tuple[int | None, int | None], where: str) -> Preprocessing:
@@ -88,5 +79,5 @@ def _literal(text: str) -> Any:
         return None
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # a TypeError for keys such as {[]: 1}
         return None

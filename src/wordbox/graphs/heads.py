@@ -1,4 +1,4 @@
-"""Heads: what each cell says, as logits of words and as distances to the four sides of a box."""
+"""Heads: what each cell says of words and of a box, as logits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -26,6 +26,7 @@ class Weights:
         self._where = where
         self._called = called or {}
         self._stood_in = 0
+        self._endless: list[str] = []
         self.shapes: dict[str, tuple[int, ...]] = {}
         """What the drawing asked for, in order: the network's names and shapes."""
 
@@ -37,14 +38,17 @@ class Weights:
         self.shapes[name] = shape
         array = self._arrays.get(name)
         if array is not None and array.shape == shape:
-            return array.astype(np.float32)
+            found = array.astype(np.float32)
+            if not np.isfinite(found).all():
+                self._endless.append(name)
+            return found
         self._stood_in += math.prod(shape)
         if self._stood_in > _SPARE:
             self.finish()
         return np.ones(shape, np.float32)
 
     def finish(self) -> None:
-        """Raise WeightsError with every missing, misshapen and unexpected array, if there are any."""
+        """Raise WeightsError with every array that is missing, misshapen, unexpected or not finite, if there are any."""
         asked, given, called = self.shapes, self._arrays, self._called
         faults = [f"missing {called.get(name, name)} {list(shape)}" for name, shape in asked.items() if name not in given]
         faults += [
@@ -52,6 +56,8 @@ class Weights:
             for name, shape in asked.items()
             if name in given and given[name].shape != shape
         ]
+        faults += [f"{called.get(name, name)} holds numbers that are not finite" for name in self._endless]
         faults += [f"unexpected {called.get(name, name)} {list(array.shape)}" for name, array in given.items() if name not in asked]
         if faults:
-            raise WeightsError(f"{self._where}: {len(faults)} arrays do not fit the network: {'; '.join(faults)}")
+            many = "1 array does" if len(faults) == 1 else f"{len(faults)} arrays do"
+            raise WeightsError(f"{self._where}: {many} not fit the network: {'; '.join(faults)}")

@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from wordbox.engines.base import Array, TensorInfo
 from wordbox.engines.feeds import listed, misfit
 from wordbox.engines.threads import thread_count
-from wordbox.errors import EngineError, InputError
+from wordbox.errors import EngineError, InputError, first_line
 from wordbox.networks.blocks import ConvNorm
 from wordbox.networks.build import Network
 from wordbox.networks.decode import Rows, rows
@@ -55,7 +55,7 @@ class TorchEngine:
         try:
             still: nn.Module = copy.deepcopy(network).to(self._device).eval().requires_grad_(False)
         except RuntimeError as error:  # no such card, or no room on it
-            raise EngineError(f"{where}: {self.name} cannot use {device!r}: {_first_line(error)}") from error
+            raise EngineError(f"{where}: {self.name} cannot use {device!r}: {first_line(error)}") from error
         self._bins = dict(still.named_parameters()).get("head.bins")
         self._network = fused(still).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub lacks it
 
@@ -88,7 +88,7 @@ class TorchEngine:
             with torch.inference_mode():
                 return self._run({name: torch.from_numpy(np.require(value, requirements=["C", "W"])) for name, value in feeds.items()})
         except RuntimeError as error:  # out of memory, mostly
-            raise EngineError(f"{self._where}: {self.name} refuses {listed(feeds)} on {self._device}: {_first_line(error)}") from error
+            raise EngineError(f"{self._where}: {self.name} refuses {listed(feeds)} on {self._device}: {first_line(error)}") from error
 
     def _run(self, feeds: dict[str, Tensor]) -> dict[str, Array]:
         images = feeds["images"].to(self._device).permute(0, 3, 1, 2).float() / 255  # channels last in memory, as they came
@@ -178,8 +178,4 @@ def _device(name: str) -> torch.device:
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise InputError(f"found device {name!r}, which torch cannot read: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+        raise InputError(f"found device {name!r}, which torch cannot read: {first_line(error)}") from error

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from wordbox import variants
 from wordbox.errors import WeightsError
 from wordbox.published.entries import ENTRIES, Entry
 
@@ -25,7 +26,11 @@ def find(name: str) -> Entry:
     if tag and plain in ENTRIES:
         tags = ", ".join(entry.tag for key, entry in ENTRIES.items() if key == f"{plain}@{entry.tag}")
         raise WeightsError(f"found no published weights {plain} of {tag!r}; there are those of {tags}")
-    near = ", ".join(difflib.get_close_matches(wanted, ENTRIES, 3, 0.6))
+    if wanted in map(str.lower, variants.names()):
+        raise WeightsError(
+            f"the network {name} is known, but no weights of it were published; name a file (wordbox info {name} describes it)"
+        )
+    near = ", ".join(difflib.get_close_matches(wanted, [*ENTRIES, "wordbox-nano"], 3, 0.6))
     raise WeightsError(
         f"found no published weights called {name!r}; {f'the nearest are {near}' if near else 'expected one such as yolov5s'}"
     )
@@ -100,7 +105,10 @@ def _check(entry: Entry, path: Path) -> None:
     size_known = "" if entry.bytes is None else f"{entry.bytes:,} bytes"
     known = " and ".join(filter(None, (size_known, entry.sha256 and f"the sha256 {entry.sha256}")))
     wanted = f"that of {entry.name}" + (f" with {known}" if known else "")
-    raise WeightsError(f"{path}: found {found}, expected {wanted} at {path.resolve()}; to use it as it is, name its path: {_as_path(path)}")
+    cut = f"if its download broke off, fetch {entry.address} again; " if owner is None and size < (entry.bytes or 0) else ""
+    raise WeightsError(
+        f"{path}: found {found}, expected {wanted} at {path.resolve()}; {cut}to use it as it is, name its path: {_as_path(path)}"
+    )
 
 
 def _as_path(path: Path) -> str:

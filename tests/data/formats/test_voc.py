@@ -242,3 +242,10 @@ def test_a_real_set_reads_whole(shared: Path) -> None:
     assert len(notes) == 2
     assert all(any(f"BloodImage_00{number}.xml" in note and "no area" in note for note in notes) for number in (338, 343))
     assert os.sep in str(sets["val"].records[0].path)
+
+
+def test_a_name_longer_than_any_file_has_is_a_picture_that_is_not_there(make: Make) -> None:
+    folder = make()
+    write(folder / "ImageSets" / "Main" / "val.txt", "a\n" + "x" * 300)
+    with pytest.raises(DatasetError, match="1 of 2 pictures cannot be found"):
+        voc.read(folder)

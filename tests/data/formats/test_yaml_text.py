@@ -52,6 +52,8 @@ def test_aliases_of_aliases_take_no_room(tmp_path: Path) -> None:
         ("a: 'b", "line 1, column 6"),
         ("a: \x07", "line 1, column 4: the character #x7"),
         ("a: b\nc: \x00d", "line 2, column 4: the character #x0"),
+        (r'a: ["\UFFFFFFFF"]', "stands for no character"),
+        (r'a: ["\U00110000"]', "stands for no character"),
         ("[" * 3000, "too deep"),
         ("a: " + "{b: " * 3000, "too deep"),
         (b"a: \xff\xfe", "no text in UTF-8"),
@@ -59,7 +61,10 @@ def test_aliases_of_aliases_take_no_room(tmp_path: Path) -> None:
         ("x" * 5000, "found a text of 5000 letters"),
         (b"a" * (yaml_text.MAX_BYTES + 1), "more than"),
     ],
-    ids=["cycle", "no anchor", "twice", "key", "two", "quote", "bell", "zero", "lists", "mappings", "bytes", "empty", "text", "large"],
+    ids=[
+        *("cycle", "no anchor", "twice", "key", "two", "quote", "bell", "zero", "beyond", "none", "lists", "mappings", "bytes", "empty"),
+        *("text", "large"),
+    ],
 )
 def test_faults_are_one_line_with_their_place(tmp_path: Path, content: str | bytes, said: str) -> None:
     with pytest.raises(DatasetError) as caught:

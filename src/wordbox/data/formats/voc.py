@@ -66,7 +66,7 @@ def _stems(home: Path, split: str, *, chosen: bool) -> tuple[list[str], list[str
     """What the pictures of a split are called, without suffixes, and notes."""
     sets = home / "ImageSets" / "Main"
     if sets.is_dir():
-        path = next((sets / f"{one}.txt" for one in spellings_of(split) if (sets / f"{one}.txt").is_file()), None)
+        path = next((sets / f"{one}.txt" for one in spellings_of(split) if os.path.isfile(sets / f"{one}.txt")), None)
         if path is None:
             there = sorted(one.stem for one in sets.glob("*.txt"))
             raise DatasetError(f"{place(sets)}: has no {split}.txt; found {listed(there) or 'no list'}; choose one of these splits")
@@ -108,9 +108,9 @@ def _labelled(home: Path, stems: Sequence[str], odd: Oddities) -> Iterator[_Labe
     by_place = {os.path.splitext(path)[0]: path for path in reversed(pictures)}
     lost: list[str] = []
     for stem in stems:
-        xml: Path | None = below / f"{stem}.xml"
+        xml = below / f"{stem}.xml"
         try:
-            annotation = read_xml(xml) if xml is not None and xml.is_file() else None
+            annotation = read_xml(xml) if os.path.isfile(xml) else None
         except UnusableXml as error:
             odd["left out with their pictures: they cannot be read"].append(f"{xml}: {error}")
             continue

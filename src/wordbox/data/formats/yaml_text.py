@@ -31,6 +31,8 @@ def read(path: Path) -> dict[str, Value]:
         column = error.position - text.rfind("\n", 0, error.position)
         letter = f"the character #x{ord(text[error.position]):x}"
         raise DatasetError(f"{place(path)}, line {line}, column {column}: {letter} is not allowed in YAML; take it out") from error
+    except (ValueError, OverflowError) as error:  # PyYAML does not check what \U stands for
+        raise DatasetError(f"{place(path)}: one of its \\U escapes stands for no character; correct it") from error
     except RecursionError as error:
         raise DatasetError(f"{place(path)}: its brackets go too deep; expected a mapping with train, val and names") from error
     if not isinstance(found, dict):
