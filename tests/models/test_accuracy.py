@@ -32,10 +32,10 @@ class Recorder:
     """A Finder that keeps what it passes on."""
 
     def __init__(self, detector):
-        self.detector, self.words, self.found = detector, detector.words, []
+        self.detector, self.words, self.manifest, self.found = detector, detector.words, detector.manifest, []
 
-    def stream(self, images, **settings):
-        for found in self.detector.stream(images, **settings):
+    def run(self, sources, words, settings, **places):
+        for found in self.detector.run(sources, words, settings, **places):
             self.found.append(found)
             yield found
 
