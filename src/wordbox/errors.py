@@ -22,7 +22,7 @@ class WordboxError(Exception):
 
     def __init__(self, message: str = "") -> None:
         """Say `message`, on one line whatever names of files and their contents hold: what cannot be printed is escaped."""
-        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message))
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 class InputError(WordboxError, ValueError):
