@@ -13,7 +13,7 @@ from wordbox.graphs import count
 from wordbox.layers import Layer, layers, layers_of_nano
 from wordbox.manifest import Manifest
 from wordbox.opening import Model
-from wordbox.specs import DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import DistributionHead, NanoSpec, YoloSpec
 
 YOLO_SIZE = 640
 """Operations of YOLOs are counted on a square canvas of this side, as published."""
@@ -22,7 +22,7 @@ YOLO_SIZE = 640
 def file(model: Model) -> dict[str, Any]:
     """Everything about a model file. Raises WeightsError where its arrays do not fit its network."""
     facts, graph = model.manifest, model.graph()
-    if isinstance(facts.spec, Yolov5Spec | Yolov8Spec):
+    if isinstance(facts.spec, YoloSpec):
         return manifest(facts)
     said = _said_of_itself(facts)
     height, width = said["size"]
@@ -49,7 +49,7 @@ def file(model: Model) -> dict[str, Any]:
 def manifest(facts: Manifest) -> dict[str, Any]:
     """What a file says of itself where its graph cannot be looked into."""
     figures = {"parameters": None, "flops": None, "layers": None}
-    if isinstance(facts.spec, Yolov5Spec | Yolov8Spec):
+    if isinstance(facts.spec, YoloSpec):
         figures = _figures(facts.spec)
     return {
         "name": facts.name,
@@ -64,8 +64,7 @@ def network(name: str) -> dict[str, Any]:
     spec = variants.named(name)
     if isinstance(spec, NanoSpec):
         raise WeightsError(f"{name!r} is a model, not a bare network; leave the name out to see it")
-    stride = max(spec.strides)
-    size = 1280 if stride == 64 else 640
+    size = variants.native_size(spec.strides)
     return {
         "name": name,
         "network": name,
@@ -89,13 +88,13 @@ def _said_of_itself(facts: Manifest) -> dict[str, Any]:
     }
 
 
-def _figures(spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
+def _figures(spec: YoloSpec) -> dict[str, Any]:
     rows = [_row(layer, spec) for layer in layers(spec)]
     every = [named for layer in layers(spec) for named in of_layer(layer, spec)]
     return {"parameters": sum(row["parameters"] for row in rows), "flops": _flops(spec, every), "layers": rows}
 
 
-def _row(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> dict[str, Any]:
+def _row(layer: Layer, spec: YoloSpec) -> dict[str, Any]:
     own = sum(math.prod(named.shape) for named in of_layer(layer, spec) if not named.is_statistic)
     cells = YOLO_SIZE // layer.stride if layer.stride else 0
     return _said(layer, own, [layer.channels, cells, cells] if layer.stride else _head_shapes(spec))
@@ -128,13 +127,13 @@ def _said(layer: Layer, parameters: int, output: list[Any]) -> dict[str, Any]:
     }
 
 
-def _head_shapes(spec: Yolov5Spec | Yolov8Spec) -> list[list[int]]:
+def _head_shapes(spec: YoloSpec) -> list[list[int]]:
     head = spec.head
     depth = 4 * head.bins + spec.classes if isinstance(head, DistributionHead) else len(head.anchors[0]) * (5 + spec.classes)
     return [[depth, YOLO_SIZE // stride, YOLO_SIZE // stride] for stride in spec.strides]
 
 
-def _flops(spec: Yolov5Spec | Yolov8Spec, every: list[Named]) -> int:
+def _flops(spec: YoloSpec, every: list[Named]) -> int:
     """Twice the multiply-adds of all convolutions ("conv" in spec yolov5-yolov8.md, section 1.9)."""
     total = sum(math.prod(named.shape) * (YOLO_SIZE // named.stride) ** 2 for named in every if named.stride and len(named.shape) == 4)
     if isinstance(spec.head, DistributionHead):  # the ramp is a convolution too, over four sides of every cell

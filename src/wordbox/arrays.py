@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from wordbox.layers import V1_HEAD, V1_ROWS, Layer, layers
-from wordbox.specs import AnchorHead, DistributionHead, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, DistributionHead, YoloSpec
 
 Shape = tuple[int, ...]
 
@@ -34,12 +34,12 @@ _Part = tuple[str, str, Shape]
 """Our path and the published one below the block, and the shape."""
 
 
-def arrays(spec: Yolov5Spec | Yolov8Spec) -> tuple[Named, ...]:
+def arrays(spec: YoloSpec) -> tuple[Named, ...]:
     """Every array of the network, in the order of its rows."""
     return tuple(named for layer in layers(spec) for named in of_layer(layer, spec))
 
 
-def of_layer(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> tuple[Named, ...]:
+def of_layer(layer: Layer, spec: YoloSpec) -> tuple[Named, ...]:
     """The arrays of one row."""
     published = f"model.{layer.index}"
     if layer.module == "Detect":
@@ -73,7 +73,7 @@ def of_v1(named: tuple[Named, ...]) -> tuple[Named, ...]:
     return tuple(found)
 
 
-def _block(layer: Layer, spec: Yolov5Spec | Yolov8Spec) -> Iterator[_Part]:
+def _block(layer: Layer, spec: YoloSpec) -> Iterator[_Part]:
     c_in, c_out = (layer.arguments[0], layer.arguments[1]) if len(layer.arguments) > 1 else (0, 0)
     if not isinstance(c_in, int) or not isinstance(c_out, int):
         return

@@ -6,7 +6,7 @@ their arrays by these rows, and `wordbox info` prints them.
 
 from dataclasses import dataclass, replace
 
-from wordbox.specs import AnchorHead, NanoSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, NanoSpec, YoloSpec, Yolov5Spec, Yolov8Spec
 
 Sources = tuple[int, ...]
 
@@ -62,7 +62,7 @@ class _Table:
         return index
 
 
-def layers(spec: Yolov5Spec | Yolov8Spec) -> tuple[Layer, ...]:
+def layers(spec: YoloSpec) -> tuple[Layer, ...]:
     """Every row of the network, head last."""
     table = _Table()
     match spec:

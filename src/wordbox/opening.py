@@ -23,7 +23,7 @@ from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, Partner, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry
-from wordbox.specs import NanoSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import NanoSpec, YoloSpec
 from wordbox.vocabulary.encoders import TextEncoder
 from wordbox.vocabulary.table import TableEncoder
 
@@ -142,7 +142,7 @@ def check_manifest(manifest: Manifest, path: Path) -> None:
     if not manifest.names or (manifest.open and manifest.encoder is None):
         lacks = "names" if not manifest.names else "the text encoder of its words"
         raise WeightsError(f"{path}: its manifest lacks {lacks}; make the file anew")
-    if isinstance(manifest.spec, Yolov5Spec | Yolov8Spec) and (manifest.open or len(manifest.names) != manifest.spec.classes):
+    if isinstance(manifest.spec, YoloSpec) and (manifest.open or len(manifest.names) != manifest.spec.classes):
         said = "is open" if manifest.open else f"has {len(manifest.names)} names"
         raise WeightsError(f"{path}: its manifest {said}, but its network has {manifest.spec.classes} fixed classes; make the file anew")
 

@@ -9,7 +9,7 @@ from wordbox.errors import InputError
 
 MAX_SIZE = 8_192
 """Longest side of a canvas, in pixels."""
-MAX_CANDIDATES = 1_000_000
+MOST_BOXES = 1_000_000
 """Most boxes that a picture may have."""
 PROTOCOLS = ("coco", "yolov5", "yolov8")
 """How pictures are laid before the network while its accuracy is measured; `evaluation.protocols` says what each means."""
@@ -36,7 +36,7 @@ class DetectSettings:
             if value is not None and not (isinstance(value, SupportsFloat) and 0 <= float(value) <= 1):
                 raise InputError(f"{name} is {value!r}, expected a number from 0 to 1")
             object.__setattr__(self, name, None if value is None else float(value))
-        for name, most in (("size", MAX_SIZE), ("max_detections", MAX_CANDIDATES), ("max_candidates", MAX_CANDIDATES)):
+        for name, most in (("size", MAX_SIZE), ("max_detections", MOST_BOXES), ("max_candidates", MOST_BOXES)):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, SupportsIndex) and 1 <= index(value) <= most):
                 raise InputError(f"{name} is {value!r}, expected a whole number from 1 to {most}")

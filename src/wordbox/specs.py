@@ -177,7 +177,8 @@ class Yolov8Spec:
         _check_fractions(self.leak, self.norm_epsilon)
 
 
-Spec = NanoSpec | Yolov5Spec | Yolov8Spec
+YoloSpec = Yolov5Spec | Yolov8Spec
+Spec = NanoSpec | YoloSpec
 FAMILIES: dict[str, type[Spec]] = {"nano": NanoSpec, "yolov5": Yolov5Spec, "yolov8": Yolov8Spec}
 
 

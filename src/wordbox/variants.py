@@ -159,6 +159,11 @@ def distribution_head(finest: int, classes: int) -> DistributionHead:
     return DistributionHead(box_width=max(16, finest // 4, 64), label_width=max(finest, min(classes, 100)))
 
 
+def native_size(strides: tuple[int, ...]) -> int:
+    """Long side, in pixels, that published networks with levels of these strides were trained at."""
+    return 1280 if max(strides) == 64 else 640
+
+
 def rounded(channels: float) -> int:
     """Channels brought up to a multiple of 8 (section 1.4)."""
     return math.ceil(channels / 8) * 8

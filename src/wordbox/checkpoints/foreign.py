@@ -16,7 +16,8 @@ from wordbox.errors import WeightsError
 from wordbox.layers import layers
 from wordbox.layers import of_v1 as rows_of_v1
 from wordbox.manifest import Manifest, Preprocessing, Thresholds, line
-from wordbox.specs import AnchorHead, DistributionHead, Yolov5Spec
+from wordbox.specs import AnchorHead, DistributionHead, YoloSpec, Yolov5Spec
+from wordbox.variants import native_size
 
 logger = logging.getLogger("wordbox")
 
@@ -86,7 +87,7 @@ def _checkpoint(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None
     return Checkpoint(kept, _manifest(drawn, path, network, heard), called)
 
 
-def _told(spec: identify.YoloSpec, heard: testimony.Testimony, where: str) -> identify.YoloSpec:
+def _told(spec: YoloSpec, heard: testimony.Testimony, where: str) -> YoloSpec:
     """The structure with what the modules say in place of what shapes cannot tell."""
     if heard.strides is not None and heard.strides != spec.strides:
         raise WeightsError(f"{where}: a modified network: its strides are {list(heard.strides)}, expected {list(spec.strides)}")
@@ -100,7 +101,7 @@ def _told(spec: identify.YoloSpec, heard: testimony.Testimony, where: str) -> id
         raise WeightsError(f"{where}: its modules give no network: {error}") from error
 
 
-def _undoubted(found: identify.Structure, where: str) -> identify.YoloSpec:
+def _undoubted(found: identify.Structure, where: str) -> YoloSpec:
     """The one published network of that structure. Raises WeightsError where there are several, or none."""
     spec, fitting = found.spec, identify.candidates(found)
     if isinstance(spec, Yolov5Spec) and isinstance(spec.head, AnchorHead) and not fitting:
@@ -125,7 +126,7 @@ def _difference(drawn: object, named: object) -> str:
     return ", ".join(f"{key} {value!r}" for key, value in vars(drawn).items() if value != vars(named)[key])
 
 
-def _manifest(spec: identify.YoloSpec, path: Path, network: Pickled | None, heard: testimony.Testimony | None) -> Manifest:
+def _manifest(spec: YoloSpec, path: Path, network: Pickled | None, heard: testimony.Testimony | None) -> Manifest:
     names = None if heard is None else heard.names
     if heard is not None and names is None:
         logger.warning("%s: it says no names of its classes: labels are numbers", path)
@@ -139,7 +140,7 @@ def _manifest(spec: identify.YoloSpec, path: Path, network: Pickled | None, hear
         name=line(path.stem),
         names=names,
         open=False,
-        preprocessing=Preprocessing(size=_size(facts, stride), stride=max(stride, 32)),
+        preprocessing=Preprocessing(size=_size(facts, spec.strides), stride=max(stride, 32)),
         thresholds=Thresholds(conf=0.25, iou=0.7 if isinstance(spec.head, DistributionHead) else 0.45),
         spec=spec,
         origin=_origin(facts, spec),
@@ -147,17 +148,18 @@ def _manifest(spec: identify.YoloSpec, path: Path, network: Pickled | None, hear
     )
 
 
-def _size(facts: Mapping[str, Any], stride: int) -> int:
+def _size(facts: Mapping[str, Any], strides: tuple[int, ...]) -> int:
     """The size it was trained at, if the file says it; else 1280 with four levels to stride 64, and 640."""
+    stride = max(strides)
     for key in ("train_args", "opt"):
         options = facts.get(key)
         size = options.get("imgsz") if isinstance(options, Mapping) else None
         if isinstance(size, int) and not isinstance(size, bool) and stride <= size <= 8192:
             return -(-size // stride) * stride
-    return 1280 if stride == 64 else 640
+    return native_size(strides)
 
 
-def _origin(facts: Mapping[str, Any], spec: identify.YoloSpec) -> str:
+def _origin(facts: Mapping[str, Any], spec: YoloSpec) -> str:
     """When and by what the file was written, as far as it says."""
     kind = "YOLOv5" if isinstance(spec.head, AnchorHead) else "YOLOv5u" if isinstance(spec, Yolov5Spec) else "YOLOv8"
     said = [f"{key} {facts[key]}" for key in ("version", "date") if isinstance(facts.get(key), str)]

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordbox.errors import WeightsError
-from wordbox.specs import AnchorHead, Anchors, DistributionHead, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, Anchors, DistributionHead, YoloSpec, Yolov5Spec, Yolov8Spec
 from wordbox.variants import ANCHORS, GENERATIONS, YOLOV5_SIZES, named
 
 Arrays = Mapping[str, NDArray[Any]]
-YoloSpec = Yolov5Spec | Yolov8Spec
 
 _ROW = re.compile(r"model\.([0-9]{1,4})\.")
 _TASKS = {"proto": "segmentation", "cv4": "segmentation, poses, oriented boxes or open vocabularies"}

@@ -8,7 +8,7 @@ from wordbox.graphs.blocks import convolution
 from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.fold import Norm, fold_focus, fold_norm
 from wordbox.graphs.weights import FloatArray, Weights
-from wordbox.specs import Activation, Yolov5Spec, Yolov8Spec
+from wordbox.specs import Activation, YoloSpec
 
 _PIXEL = 255.0  # networks see 0 to 1, canvases hold 0 to 255
 
@@ -24,7 +24,7 @@ class Pen:
     epsilon: float
 
     @classmethod
-    def of(cls, spec: Yolov5Spec | Yolov8Spec, graph: GraphBuilder, weights: Weights) -> "Pen":
+    def of(cls, spec: YoloSpec, graph: GraphBuilder, weights: Weights) -> "Pen":
         """The pen that the spec asks for."""
         return cls(graph, weights, spec.activation, spec.leak, spec.norm_epsilon)
 

@@ -12,9 +12,8 @@ from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.heads import anchor_maps, anchor_predictions, distribution_maps, distribution_predictions, distribution_towers
 from wordbox.graphs.pen import Pen
 from wordbox.graphs.weights import Weights
-from wordbox.specs import AnchorHead, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, YoloSpec, Yolov5Spec, Yolov8Spec
 
-YoloSpec = Yolov5Spec | Yolov8Spec
 Arrays = Mapping[str, NDArray[Any]]
 
 

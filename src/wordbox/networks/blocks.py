@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wordbox.specs import Activation, Yolov5Spec, Yolov8Spec
+from wordbox.specs import Activation, YoloSpec, Yolov5Spec
 
 MOMENTUM = 0.03
 """Share of a new batch in the running statistics of every BatchNorm."""
@@ -25,7 +25,7 @@ class Style:
     """Epsilon of every BatchNorm."""
 
 
-def style_of(spec: Yolov5Spec | Yolov8Spec) -> Style:
+def style_of(spec: YoloSpec) -> Style:
     """The style that `spec` asks for."""
     csp = spec.csp_activation if isinstance(spec, Yolov5Spec) else spec.activation
     return Style(activation=spec.activation, csp_activation=csp, leak=spec.leak, epsilon=spec.norm_epsilon)
