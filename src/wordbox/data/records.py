@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+FARTHEST = 2.0**20
+"""The largest coordinate that is taken for a place in a picture: OpenCV reads no longer side."""
+
 
 class Mark(NamedTuple):
     """One usable box of a picture's labels."""

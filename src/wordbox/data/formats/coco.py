@@ -9,15 +9,12 @@ from typing import Any, TypeGuard
 
 from wordbox.data.notes import counted, told
 from wordbox.data.pictures import find_pictures, place
-from wordbox.data.records import Dataset, Mark, Record, record
+from wordbox.data.records import FARTHEST, Dataset, Mark, Record, record
 from wordbox.errors import DatasetError
 from wordbox.vocabulary.words import word_key
 
 Key = int | float | str
 Entry = dict[str, Any]
-
-FARTHEST = 2.0**20
-"""The largest coordinate that is taken for a place in a picture: OpenCV reads no longer side."""
 
 
 def read(path: Path) -> Dataset:

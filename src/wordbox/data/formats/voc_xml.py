@@ -8,8 +8,6 @@ from xml.parsers import expat
 
 MAX_BYTES = 64_000_000
 """Larger files are refused."""
-FARTHEST = 2.0**20
-"""The largest coordinate that is taken for a place in a picture: OpenCV reads no longer side."""
 
 
 class UnusableXml(ValueError):
