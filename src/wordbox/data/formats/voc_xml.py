@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
+from wordbox.data.records import FARTHEST
+
 MAX_BYTES = 64_000_000
 """Larger files are refused."""
 
