@@ -1,6 +1,6 @@
 """Every array of a YOLO: our name, the published one, and the shape, row by row of the layer table.
 
-Published names are `model.<row>.<path>` (spec yolov5-yolov8.md, sections 1.1, 2.4, 2.7 and 4.1); ours are attribute paths of the
+Published names are `model.<row>.<path>` (spec yolov5-yolov8.md, sections 1.1, 2.4, 2.7 and 4.1; yoloworld_keymap.json); ours are attribute paths of the
 drawing. Pure: nothing here sees a file.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from wordbox.layers import V1_HEAD, V1_ROWS, Layer, layers
-from wordbox.specs import AnchorHead, DistributionHead, YoloSpec
+from wordbox.specs import GATE_HEAD, AnchorHead, DistributionHead, YoloSpec, YoloWorldSpec
 
 Shape = tuple[int, ...]
 
@@ -42,13 +42,15 @@ def arrays(spec: YoloSpec) -> tuple[Named, ...]:
 def of_layer(layer: Layer, spec: YoloSpec) -> tuple[Named, ...]:
     """The arrays of one row."""
     published = f"model.{layer.index}"
-    if layer.module == "Detect":
+    if layer.module in ("Detect", "WorldDetect"):
         levels = zip(spec.strides, spec.widths[-len(spec.strides) :], strict=True)
         found = [
             Named(name=f"head.{ours}", published=f"{published}.{theirs}", shape=shape, stride=stride)
             for level, (stride, width) in enumerate(levels)
-            for ours, theirs, shape in _head(spec.head, level, width, spec.classes)
+            for ours, theirs, shape in _head(spec, level, width)
         ]
+        if isinstance(spec, YoloWorldSpec) and spec.version == "v1" and spec.phrases:
+            found.append(Named(name="words", published="words", shape=(spec.folded, spec.embedding), stride=0))
         if isinstance(spec.head, DistributionHead):
             shape = (1, spec.head.bins, 1, 1)
             found.append(Named(name="head.bins", published=f"{published}.dfl.conv.weight", shape=shape, stride=0))
@@ -104,11 +106,45 @@ def _block(layer: Layer, spec: YoloSpec) -> Iterator[_Part]:
             yield from _conv("split", "cv1", c_in, 2 * half)
             yield from _conv("join", "cv2", (2 + layer.repeats if layer.module == "C2f" else 2) * half, c_out)
             yield from _bottlenecks(half, layer.repeats, 3)
+        case "C2fAttn":
+            yield from _conv("split", "cv1", c_in, 2 * half)
+            yield from _conv("join", "cv2", (3 + layer.repeats) * half, c_out)
+            yield from _bottlenecks(half, layer.repeats, 3)
+            if isinstance(spec, YoloWorldSpec):
+                yield from _gate(half, spec)
+        case "ImagePoolingAttn":
+            if isinstance(spec, YoloWorldSpec):
+                yield from _pooling(spec)
 
 
-def _head(head: AnchorHead | DistributionHead, level: int, width: int, classes: int) -> Iterator[_Part]:
+def _gate(width: int, spec: YoloWorldSpec) -> Iterator[_Part]:
+    """What multiplies a stage's last bottleneck by its likeness to words (spec yolo-world.md, section 1.6)."""
+    if spec.version == "v2" and spec.phrases:
+        yield "gate.words", "attn.words", (spec.folded, width)
+    else:
+        yield "gate.guide.weight", "attn.gl.weight", (width, spec.embedding)
+        yield "gate.guide.bias", "attn.gl.bias", (width,)
+    yield "gate.bias", "attn.bias", (width // GATE_HEAD,)
+    yield from _conv("gate.project", "attn.proj_conv", width, width, 3)
+
+
+def _pooling(spec: YoloWorldSpec) -> Iterator[_Part]:
+    """v1's attention of words to pooled patches of three levels (same section)."""
+    width = spec.pooled_width
+    for i, c_in in enumerate(spec.widths[-len(spec.strides) :]):
+        yield from _bare(f"projections.{i}", f"projections.{i}", c_in, width)
+    for part, c_in in (("query", spec.embedding), ("key", width), ("value", width)):
+        for ours, theirs, shape in (("norm", "0", (c_in,)), ("linear", "1", (width, c_in))):
+            yield f"{part}.{ours}.weight", f"{part}.{theirs}.weight", shape
+            yield f"{part}.{ours}.bias", f"{part}.{theirs}.bias", shape[:1]
+    yield "out.weight", "proj.weight", (spec.embedding, width)
+    yield "out.bias", "proj.bias", (spec.embedding,)
+
+
+def _head(spec: YoloSpec, level: int, width: int) -> Iterator[_Part]:
+    head = spec.head
     if isinstance(head, AnchorHead):
-        out = len(head.anchors[0]) * (classes + 5)
+        out = len(head.anchors[0]) * (spec.classes + 5)
         yield from _bare(f"predict.{level}", f"m.{level}", width, out)
         return
     for j, part in enumerate(("first", "second")):
@@ -121,7 +157,16 @@ def _head(head: AnchorHead | DistributionHead, level: int, width: int, classes: 
             yield from _conv(f"{ours}.point", f"{theirs}.1", c_in, head.label_width)
         else:
             yield from _conv(ours, theirs, c_in, head.label_width, 3)
-    yield from _bare(f"label.{level}.predict", f"cv3.{level}.2", head.label_width, classes)
+    if not isinstance(spec, YoloWorldSpec):
+        yield from _bare(f"label.{level}.predict", f"cv3.{level}.2", head.label_width, spec.classes)
+        return
+    inside = spec.version == "v2" and bool(spec.phrases)  # the comparison with words is folded into the last convolution
+    yield from _bare(f"label.{level}.predict", f"cv3.{level}.2", head.label_width, sum(spec.phrases) if inside else spec.embedding)
+    if not inside:
+        if spec.version == "v2":
+            yield from _norm(f"contrast.{level}.norm", f"cv4.{level}.norm", spec.embedding)
+        yield f"contrast.{level}.scale", f"cv4.{level}.logit_scale", ()
+        yield f"contrast.{level}.offset", f"cv4.{level}.bias", ()
 
 
 def _conv(ours: str, theirs: str, c_in: int, c_out: int, side: int = 1) -> Iterator[_Part]:

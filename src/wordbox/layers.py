@@ -6,7 +6,7 @@ their arrays by these rows, and `wordbox info` prints them.
 
 from dataclasses import dataclass, replace
 
-from wordbox.specs import AnchorHead, NanoSpec, YoloSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import GATE_HEAD, AnchorHead, NanoSpec, YoloSpec, Yolov5Spec, Yolov8Spec, YoloWorldSpec
 
 Sources = tuple[int, ...]
 
@@ -70,6 +70,10 @@ def layers(spec: YoloSpec) -> tuple[Layer, ...]:
             levels = _yolov5_neck(table, spec, _yolov5_backbone(table, spec))
         case Yolov8Spec():
             levels = _yolov8_neck(table, spec, _yolov8_backbone(table, spec))
+        case YoloWorldSpec():
+            levels = _yolo_world_neck(table, spec, _yolov8_backbone(table, spec))
+            table.add("WorldDetect", 0, 0, 80, spec.embedding, spec.version == "v2", name="head", sources=tuple(levels))
+            return tuple(table.rows)
     arguments = (spec.classes, spec.head.anchors) if isinstance(spec.head, AnchorHead) else (spec.classes,)
     table.add("Detect", 0, 0, *arguments, name="head", sources=tuple(levels))
     return tuple(table.rows)
@@ -156,7 +160,7 @@ def _yolov5_neck(table: _Table, spec: Yolov5Spec, ends: list[int]) -> list[int]:
     return [outputs[level] for level in range(count)]
 
 
-def _yolov8_backbone(table: _Table, spec: Yolov8Spec) -> list[int]:
+def _yolov8_backbone(table: _Table, spec: Yolov8Spec | YoloWorldSpec) -> list[int]:
     """Rows of the backbone; gives the last row of each stage."""
     stem, *widths = spec.widths
     table.add("Conv", stem, 2, 3, stem, 3, 2, name="backbone.stem")
@@ -190,6 +194,37 @@ def _yolov8_neck(table: _Table, spec: Yolov8Spec, ends: list[int]) -> list[int]:
         outputs[level] = table.add(
             spec.neck_csp, coarse, stride, fine + coarse, coarse, False, name=f"neck.bottom_up.{level - 1}", repeats=spec.neck_repeats
         )
+    return [outputs[level] for level in range(count)]
+
+
+def _yolo_world_neck(table: _Table, spec: YoloWorldSpec, ends: list[int]) -> list[int]:
+    """YOLOv8's neck with gated stages; in v1 words look at the picture between the ways (spec yolo-world.md, section 1.3)."""
+    count = len(spec.strides)
+    widths, ends = spec.widths[-count:], ends[-count:]
+    inner: dict[int, int] = {count - 1: ends[-1]}
+
+    def stage(name: str, c_in: int, level: int) -> int:
+        width, stride = widths[level], spec.strides[level]
+        half = width // 2
+        return table.add(
+            "C2fAttn", width, stride, c_in, width, half, half // GATE_HEAD, spec.embedding, name=name, repeats=spec.neck_repeats
+        )
+
+    for level in range(count - 2, -1, -1):
+        coarse, fine, stride = widths[level + 1], widths[level], spec.strides[level]
+        table.add("Upsample", coarse, stride, 2, "nearest")
+        table.add("Concat", coarse + fine, stride, 1, sources=(-1, ends[level]))
+        inner[level] = stage(f"neck.top_down.{level}", coarse + fine, level)
+    outputs, way = {0: inner[0]}, -1
+    if spec.version == "v1":
+        sources = tuple(inner[level] for level in range(count))
+        table.add("ImagePoolingAttn", spec.embedding, 0, spec.pooled_width, name="neck.pooling", sources=sources)
+        way = inner[0]
+    for level in range(1, count):
+        fine, coarse, stride = widths[level - 1], widths[level], spec.strides[level]
+        table.add("Conv", fine, stride, fine, fine, 3, 2, name=f"neck.down.{level - 1}", sources=(way,))
+        table.add("Concat", fine + coarse, stride, 1, sources=(-1, inner[level]))
+        outputs[level], way = stage(f"neck.bottom_up.{level - 1}", fine + coarse, level), -1
     return [outputs[level] for level in range(count)]
 
 

@@ -79,13 +79,15 @@ class Manifest:
     """The network, where it is one of ours; None for another tool's export."""
     encoder: Partner | None = None
     """The text encoder whose vectors an open model was made for."""
+    background: str | None = None
+    """A word that is added behind every list and never found; None where the model wants none."""
     origin: str = ""
     """Where the weights come from."""
     licence: str = ""
     """SPDX identifier, or a sentence."""
 
     def __post_init__(self) -> None:
-        for text in (self.name, self.origin, self.licence, *self.names):
+        for text in (self.name, self.origin, self.licence, self.background or "", *self.names):
             if not isinstance(text, str):
                 raise TypeError(f"found {text!r} among the manifest's texts, expected a string")
             text.encode()  # a lone half of a pair of UTF-16 cannot be written again

@@ -177,9 +177,93 @@ class Yolov8Spec:
         _check_fractions(self.leak, self.norm_epsilon)
 
 
-YoloSpec = Yolov5Spec | Yolov8Spec
+@dataclass(frozen=True, kw_only=True)
+class YoloWorldSpec:
+    """YOLO-World, version 1 or 2, with words as an input or folded into the weights (spec yolo-world.md, chapter 1 and section 5.3)."""
+
+    family: Literal["yolo_world"] = "yolo_world"
+    version: Literal["v1", "v2"] = "v2"
+    """v1 has image-pooling attention in its neck and normalises what a cell shows; v2, which v2.1 shares, has a BatchNorm there."""
+    widths: tuple[int, ...]
+    """Channels of the stem and then of each stage; the stages stand at strides 4, 8, 16 and 32."""
+    repeats: tuple[int, ...]
+    """Bottlenecks in each stage."""
+    neck_repeats: int
+    """Bottlenecks in each stage of the neck."""
+    head: DistributionHead
+    """`label_width` is that of the tower whose output is compared with words."""
+    embedding: int = 512
+    """Width of a phrase embedding: 512 for CLIP ViT-B/32, 768 for ViT-L/14."""
+    phrases: tuple[int, ...] = ()
+    """Phrases of each label where words are folded in; none where words are an input."""
+    background: int = 0
+    """How many of the folded words count in the gates alone and are never found."""
+    pool_sides: tuple[int, ...] = (5,)
+    pooled_width: int = 256
+    """Channels of v1's image-pooling attention, in heads of 32."""
+    strides: tuple[int, ...] = (8, 16, 32)
+    """Canvas pixels a cell of each level."""
+    activation: Activation = "SiLU"
+    leak: float = 0.1
+    """Slope of LeakyReLU below zero."""
+    norm_epsilon: float = 0.001
+    """Epsilon of every BatchNorm."""
+
+    def __post_init__(self) -> None:
+        _check_pyramid(self.widths, (*self.repeats, self.neck_repeats), self.strides, self.head)
+        _check_counts(self.embedding, self.pooled_width, *self.phrases)
+        _check_pools(self.pool_sides)
+        _check_fractions(self.leak, self.norm_epsilon)
+        gated = [width // 2 for width in self.widths[-len(self.strides) :]]
+        if any(width % GATE_HEAD for width in (*gated, self.pooled_width)):
+            raise ValueError(f"found widths {list(self.widths)} and {self.pooled_width}, expected heads of {GATE_HEAD} channels in gates")
+        if type(self.background) is not int or not 0 <= self.background <= _LARGEST or (self.background and not self.phrases):
+            raise ValueError(f"found {self.background!r} background words beside {len(self.phrases)} labels")
+
+    @property
+    def classes(self) -> int:
+        """Labels that are folded in; 0 where words are an input."""
+        return len(self.phrases)
+
+    @property
+    def folded(self) -> int:
+        """Words that are folded into the gates: those of all labels and the background's; 0 where words are an input."""
+        return sum(self.phrases) + self.background
+
+
+GATE_HEAD = 32
+"""Channels of a head in YOLO-World's gates and attention (spec yolo-world.md, section 1.6)."""
+
+YoloSpec = Yolov5Spec | Yolov8Spec | YoloWorldSpec
 Spec = NanoSpec | YoloSpec
-FAMILIES: dict[str, type[Spec]] = {"nano": NanoSpec, "yolov5": Yolov5Spec, "yolov8": Yolov8Spec}
+FAMILIES: dict[str, type[Spec]] = {"nano": NanoSpec, "yolov5": Yolov5Spec, "yolov8": Yolov8Spec, "yolo_world": YoloWorldSpec}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTextSpec:
+    """CLIP's text tower (Radford et al., 2021; spec yolo-world.md, section 2.1)."""
+
+    width: int = 512
+    layers: int = 12
+    heads: int = 8
+    projection: int = 512
+    """Width of the embedding that it gives."""
+    tokens: int = 49408
+    """Size of the tokenizer's vocabulary; the last is the end of a text, the one before its start."""
+    context: int = 77
+    """Most tokens of a text, start and end included."""
+    norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _check_counts(self.width, self.layers, self.heads, self.projection, self.tokens, self.context)
+        _check_fractions(self.norm_epsilon)
+        if self.layers > _DEEPEST or self.width % self.heads or self.context < 2 or self.tokens < 2:
+            raise ValueError(f"found {self.layers} layers of {self.width} channels in {self.heads} heads, {self.context} tokens: no tower")
+
+
+def is_open(spec: Spec) -> bool:
+    """Whether words are an input of the network."""
+    return isinstance(spec, NanoSpec) or (isinstance(spec, YoloWorldSpec) and not spec.phrases)
 
 
 def alike(one: Spec, other: Spec) -> bool:

@@ -1,6 +1,6 @@
 """The published sizes of each family: one literal table, and what a name such as `yolov5s@v3.1` or `yolov8n-p2` says.
 
-Sources: spec yolov5-yolov8.md, sections 1.2 to 1.8 (YOLOv5), 4.2 to 4.4 (YOLOv8).
+Sources: spec yolov5-yolov8.md, sections 1.2 to 1.8 (YOLOv5), 4.2 to 4.4 (YOLOv8); spec yolo-world.md, section 1.2 and trap 19.
 """
 
 import difflib
@@ -10,12 +10,26 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from wordbox.errors import WeightsError
-from wordbox.specs import Activation, AnchorHead, Anchors, DistributionHead, NanoSpec, Spec, Yolov5Spec, Yolov8Spec, alike
+from wordbox.specs import (
+    Activation,
+    AnchorHead,
+    Anchors,
+    DistributionHead,
+    NanoSpec,
+    Spec,
+    Yolov5Spec,
+    Yolov8Spec,
+    YoloWorldSpec,
+    alike,
+    is_open,
+)
 
 YOLOV5_SIZES = {"n": (0.33, 0.25), "s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 """Multiples of depth and width."""
 YOLOV8_SIZES = {"n": (0.33, 0.25, 1024), "s": (0.33, 0.5, 1024), "m": (0.67, 0.75, 768), "l": (1.0, 1.0, 512), "x": (1.0, 1.25, 512)}
 """Multiples of depth and width, and the most channels before the width multiple."""
+YOLO_WORLD_SIZES = YOLOV8_SIZES | {"xl": (1.0, 1.5, 512)}
+"""The same multiples; xl is published as version 2 alone, n not at all."""
 
 ANCHORS: dict[int, Anchors] = {
     3: (((10, 13), (16, 30), (33, 23)), ((30, 61), (62, 45), (59, 119)), ((116, 90), (156, 198), (373, 326))),
@@ -62,14 +76,16 @@ LATEST = "v7.0"
 
 _NAME = re.compile(
     r"yolov5(?P<size5>[nsmlx])(?P<p6>6?)(?P<u>u?)(?P<form>-transformer|-leakyrelu)?(?:@(?P<tag>v[\d.]+))?"
-    r"|yolov8(?P<size8>[nsmlx])(?P<levels>-p2|-p6)?",
+    r"|yolov8(?P<size8>[nsmlx])(?P<levels>-p2|-p6)?"
+    r"|yolov8(?P<world>[nsmlx]|xl)-world(?P<v2>v2)?(?P<large>-clip-large)?",
     re.IGNORECASE,
 )
 
 
 def named(name: str, classes: int = 80) -> Spec:
     """The network called `name`: yolov5n to yolov5x, ...6 with four levels, ...u without anchors, -transformer, -LeakyReLU and
-    @v1.0 to @v7.0 (the last where none is named); yolov8n to yolov8x, -p2, -p6; wordbox-nano.
+    @v1.0 to @v7.0 (the last where none is named); yolov8n to yolov8x, -p2, -p6; -world and -worldv2, with n and xl, -clip-large for
+    words of 768 numbers; wordbox-nano.
 
     Raises WeightsError with the nearest names where there is none.
     """
@@ -81,6 +97,9 @@ def named(name: str, classes: int = 80) -> Spec:
         raise WeightsError(f"found no network called {name!r}; the nearest are {', '.join(near) or 'yolov5s, yolov8n'}")
     if found["size8"]:
         return yolov8(found["size8"].lower(), classes=classes, levels={"-p2": "p2", "-p6": "p6"}.get((found["levels"] or "").lower(), "p5"))
+    if found["world"]:
+        width = 768 if found["large"] else 512
+        return yolo_world(found["world"].lower(), version="v2" if found["v2"] else "v1", embedding=width)
     tag, form = (found["tag"] or LATEST).lower(), (found["form"] or "").lower()
     spec = yolov5(found["size5"].lower(), generation=tag, p6=bool(found["p6"]), classes=classes, transformer=form == "-transformer")
     if found["u"]:
@@ -95,15 +114,19 @@ def names() -> list[str]:
     v5 = [f"yolov5{size}{p6}@{tag}" for tag, one in GENERATIONS.items() for p6 in ("", "6")[: 1 + one.p6] for size in one.sizes]
     plain = [f"yolov5{size}{rest}" for rest in ("", "6", "u", "6u", "-transformer", "-leakyrelu") for size in YOLOV5_SIZES]
     v8 = [f"yolov8{size}{rest}" for rest in ("", "-p2", "-p6") for size in YOLOV8_SIZES]
-    return ["wordbox-nano", *plain, *v5, *v8]
+    world = [f"yolov8{size}-world{rest}" for rest in ("", "v2", "-clip-large", "v2-clip-large") for size in YOLO_WORLD_SIZES]
+    return ["wordbox-nano", *plain, *v5, *v8, *world]
 
 
 def called(spec: Spec) -> str | None:
     """The name of the published network that `spec` is, without a release where it is v7.0's, else of the first that has it.
 
-    None where it is nobody's. Classes, anchors and the widths of a head's towers, which follow the data, are left aside.
+    None where it is nobody's. Classes, folded words, anchors and the widths of a head's towers, which follow the data, are left aside.
     """
-    return next((name for name in names() if alike(named(name, 80 if isinstance(spec, NanoSpec) else spec.classes), spec)), None)
+    if isinstance(spec, YoloWorldSpec):
+        spec = replace(spec, phrases=(), background=0)
+    classes = 80 if is_open(spec) or isinstance(spec, NanoSpec) else spec.classes
+    return next((name for name in names() if alike(named(name, classes), spec)), None)
 
 
 def yolov5(size: str, *, generation: str = LATEST, p6: bool = False, classes: int = 80, transformer: bool = False) -> Yolov5Spec:
@@ -151,6 +174,20 @@ def yolov8(size: str, *, levels: str = "p5", classes: int = 80) -> Yolov8Spec:
         head=distribution_head(widths[-len(strides)], classes),
         neck_csp="C2" if levels == "p6" else "C2f",
         strides=strides,
+    )
+
+
+def yolo_world(size: str, *, version: Literal["v1", "v2"] = "v2", embedding: int = 512) -> YoloWorldSpec:
+    """A YOLO-World that takes words; `embedding` is 512 for those of CLIP ViT-B/32, 768 for ViT-L/14."""
+    depth, width, last = YOLO_WORLD_SIZES[size]
+    widths = tuple(rounded(min(c, last) * width) for c in (64, 128, 256, 512, 1024))
+    return YoloWorldSpec(
+        version=version,
+        widths=widths,
+        repeats=tuple(repeated(n, depth) for n in (3, 6, 6, 3)),
+        neck_repeats=repeated(3, depth),
+        head=distribution_head(widths[-3], 80),
+        embedding=embedding,
     )
 
 

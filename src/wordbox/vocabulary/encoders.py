@@ -1,14 +1,36 @@
 """The text encoder protocol: phrases in, unit vectors out, whatever makes them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True, kw_only=True)
+class EncoderIdentity:
+    """Which text encoder vectors come from: vectors of different encoders must not be compared."""
+
+    name: str
+    """Such as "clip-vit-base-patch32"."""
+    sha256: str = ""
+    """Checksum of its weights; empty where only the name is known."""
+
+    def same_as(self, other: "EncoderIdentity") -> bool:
+        """Whether both are one encoder: by checksum where both are known, else by name."""
+        return self.sha256 == other.sha256 if self.sha256 and other.sha256 else self.name == other.name
+
+    def __str__(self) -> str:
+        return f"{self.name} (sha256 {self.sha256[:12]}...)" if self.sha256 else self.name
+
+
 class TextEncoder(Protocol):
     """Turns phrases into vectors. It may be called from several threads at once."""
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Which encoder it is."""
 
     @property
     def width(self) -> int:
