@@ -1,7 +1,7 @@
 """Every array of a YOLO: our name, the published one, and the shape, row by row of the layer table.
 
-Published names are `model.<row>.<path>` (spec yolov5-yolov8.md, sections 1.1, 2.4, 2.7 and 4.1; yoloworld_keymap.json); ours are attribute paths of the
-drawing. Pure: nothing here sees a file.
+Published names are `model.<row>.<path>` (spec yolov5-yolov8.md, sections 1.1, 2.4, 2.7 and 4.1; yoloworld_keymap.json); ours
+are attribute paths of the drawing. Pure: nothing here sees a file.
 """
 
 from collections.abc import Iterator

@@ -62,7 +62,7 @@ def bottleneck_csp(pen: Pen, x: str, name: str, c_in: int, c_out: int, repeats: 
 def c2f(pen: Pen, x: str, name: str, c_in: int, c_out: int, repeats: int, *, shortcut: bool) -> str:
     """YOLOv8's stage: both halves and the output of every bottleneck are kept and joined (trap T11)."""
     width = c_out // 2
-    parts = _halves(pen, conv_norm(pen, x, f"{name}.split", c_in, 2 * width), width)
+    parts = halves(pen, conv_norm(pen, x, f"{name}.split", c_in, 2 * width), width)
     for j in range(repeats):
         parts.append(bottleneck(pen, parts[-1], f"{name}.blocks.{j}", width, 3, shortcut=shortcut))
     return conv_norm(pen, concatenate(pen.graph, *parts), f"{name}.join", (2 + repeats) * width, c_out)
@@ -71,7 +71,7 @@ def c2f(pen: Pen, x: str, name: str, c_in: int, c_out: int, repeats: int, *, sho
 def c2(pen: Pen, x: str, name: str, c_in: int, c_out: int, repeats: int, *, shortcut: bool) -> str:
     """The stage in the necks of YOLOv8's P6 networks: bottlenecks on the first half."""
     width = c_out // 2
-    main, side = _halves(pen, conv_norm(pen, x, f"{name}.split", c_in, 2 * width), width)
+    main, side = halves(pen, conv_norm(pen, x, f"{name}.split", c_in, 2 * width), width)
     for j in range(repeats):
         main = bottleneck(pen, main, f"{name}.blocks.{j}", width, 3, shortcut=shortcut)
     return conv_norm(pen, concatenate(pen.graph, main, side), f"{name}.join", 2 * width, c_out)
@@ -94,5 +94,6 @@ def sppf(pen: Pen, x: str, name: str, width: int, side: int) -> str:
     return conv_norm(pen, concatenate(pen.graph, *parts), f"{name}.join", 4 * inner, width)
 
 
-def _halves(pen: Pen, x: str, width: int) -> list[str]:
+def halves(pen: Pen, x: str, width: int) -> list[str]:
+    """x (B, 2 C, H, W) cut into two of C channels."""
     return pen.graph.op_many("Split", x, pen.graph.integers(width, width), count=2, axis=1)

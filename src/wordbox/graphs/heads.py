@@ -25,32 +25,48 @@ class RegionEmbedding:
     """What is added to every logit of the level."""
 
 
-def region_embedding(weights: Weights, level: int, c_in: int, width: int, epsilon: float) -> RegionEmbedding:
+@dataclass(frozen=True, kw_only=True)
+class RegionNames:
+    """What the arrays of a region embedding are called."""
+
+    region: str
+    norm: str
+    scale: str
+    offset: str
+
+
+def region_embedding(weights: Weights, names: RegionNames, c_in: int, width: int, epsilon: float) -> RegionEmbedding:
     """A level of YOLO-World's contrastive head, version 2: logit = exp(scale) * (norm(region x) . word) + offset."""
-    kernel, bias = kernel_and_bias(weights, f"head.region.{level}", c_in, width, 1)
-    gain, shift, mean, variance = (weights.take(f"head.norm.{level}.{part}", width) for part in ("weight", "bias", "mean", "variance"))
+    kernel, bias = kernel_and_bias(weights, names.region, c_in, width, 1)
+    gain, shift, mean, variance = (weights.take(f"{names.norm}.{part}", width) for part in ("weight", "bias", "mean", "variance"))
     norm = Norm(gain, shift, mean, variance, epsilon)
     kernel, bias = fold_norm(kernel, bias, norm)
-    steep = np.exp(weights.take(f"head.scale.{level}").astype(np.float64))
+    steep = np.exp(weights.take(names.scale).astype(np.float64))
     weight = (kernel.reshape(width, c_in) * steep).astype(np.float32)
-    return RegionEmbedding(weight, (bias * steep).astype(np.float32), float(weights.take(f"head.offset.{level}")))
+    return RegionEmbedding(weight, (bias * steep).astype(np.float32), float(weights.take(names.offset)))
 
 
 def contrastive_logits(graph: GraphBuilder, levels: Sequence[str], regions: Sequence[RegionEmbedding], words: str, mask: str) -> str:
-    """Logits (B, N, K) of `words` (B or 1, K, D) at every cell of `levels`, minus infinity where `mask` (B or 1, K) is False.
+    """Logits (B, N, K) of `words` (B or 1, K, D) at every cell of `levels`, minus infinity where `mask` (B or 1, K) is False."""
+    each = enumerate(zip(levels, regions, strict=True))
+    found = [contrastive_scores(graph, cells_first(graph, x), region, words, mask, f"head.region.{i}") for i, (x, region) in each]
+    return graph.op("Concat", *found, axis=1)
+
+
+def contrastive_scores(graph: GraphBuilder, cells: str, region: RegionEmbedding, words: str, mask: str, name: str) -> str:
+    """Logits (B, n, K) of `words` (B or 1, K, D) at `cells` (B, n, C), minus infinity where `mask` (B or 1, K) is False.
 
     The words go through the region embedding first, x (W' t) instead of (W x) t: the same number, five times sooner at 80 words.
+    Bias and mask are a further channel of the product: adding them afterwards would be a pass over words times cells.
     """
-    blocked = scalar(graph, -np.inf)
-    shown = graph.op("Unsqueeze", mask, graph.integers(1))  # (B or 1, 1, K)
-    found = []
-    for i, (x, region) in enumerate(zip(levels, regions, strict=True)):
-        folded = graph.op("MatMul", words, graph.constant(region.weight, name=f"head.region.{i}.weight"))  # (B or 1, K, C)
-        bias = graph.op("MatMul", words, graph.constant(region.bias[:, None], name=f"head.region.{i}.bias"))  # (B or 1, K, 1)
-        bias = graph.op("Add", graph.op("Transpose", bias, perm=[0, 2, 1]), scalar(graph, region.offset))
-        similarity = graph.op("MatMul", cells_first(graph, x), graph.op("Transpose", folded, perm=[0, 2, 1]))
-        found.append(graph.op("Add", similarity, graph.op("Where", shown, bias, blocked)))
-    return graph.op("Concat", *found, axis=1)
+    c_in = region.weight.shape[1]
+    both = np.concatenate([region.weight, region.bias[:, None]], 1)  # (D, C + 1)
+    folded = graph.op("MatMul", words, graph.constant(both, name=f"{name}.weight"))
+    column = graph.op("Where", mask, scalar(graph, region.offset), scalar(graph, -np.inf))
+    column = graph.op("Unsqueeze", column, graph.integers(2))
+    folded = graph.op("Add", folded, graph.op("Pad", column, graph.integers(0, 0, c_in, 0, 0, 0), scalar(graph, 0)))
+    ones = graph.op("Pad", cells, graph.integers(0, 0, 0, 0, 0, 1), scalar(graph, 1))
+    return graph.op("MatMul", ones, graph.op("Transpose", folded, perm=[0, 2, 1]))
 
 
 def closed_logits(graph: GraphBuilder, weights: Weights, levels: Sequence[str], names: Sequence[str], c_in: int, classes: int) -> str:
@@ -118,8 +134,10 @@ def distribution_towers(pen: Pen, levels: Sequence[str], widths: Sequence[int], 
     return towers
 
 
-def distribution_predictions(pen: Pen, towers: Sequence[tuple[str, str]], head: DistributionHead, classes: int) -> tuple[str, str]:
-    """Distances (B, N, 4 R) and classes (B, N, K) of all cells, as logits."""
+def distribution_predictions(
+    pen: Pen, towers: Sequence[tuple[str, str]], head: DistributionHead, classes: int
+) -> tuple[list[str], list[str]]:
+    """Distances (B, n, 4 R) and classes (B, n, K) of the cells of each level, as logits."""
     graph = pen.graph
     distances: list[str] = []
     labels: list[str] = []
@@ -129,7 +147,7 @@ def distribution_predictions(pen: Pen, towers: Sequence[tuple[str, str]], head: 
             (labels, label, head.label_width, classes, f"head.label.{i}.predict"),
         ):
             found.append(cell_scores(graph, cells_first(graph, x), *kernel_and_bias(pen.weights, name, width, out, 1), name))
-    return graph.op("Concat", *distances, axis=1), graph.op("Concat", *labels, axis=1)
+    return distances, labels
 
 
 def distribution_maps(pen: Pen, towers: Sequence[tuple[str, str]], head: DistributionHead, classes: int) -> list[str]:

@@ -17,7 +17,7 @@ from wordbox.graphs import ending
 from wordbox.graphs.blocks import convolution, kernel_and_bias, leaky_relu, max_pool
 from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.fold import fold_scaling
-from wordbox.graphs.heads import contrastive_logits, distance_logits, region_embedding
+from wordbox.graphs.heads import RegionNames, contrastive_logits, distance_logits, region_embedding
 from wordbox.graphs.necks import add_both_ways
 from wordbox.graphs.weights import Weights
 from wordbox.specs import NanoSpec, Stage
@@ -37,7 +37,9 @@ def draw(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[s
     limits = ending.limit_inputs(graph)
 
     features = trunk(graph, weights, centred(graph, images), spec, scaled=False)
-    regions = [region_embedding(weights, i, spec.neck, spec.embedding, spec.norm_epsilon) for i in range(len(features))]
+    parts = ("region", "norm", "scale", "offset")
+    names_of = [RegionNames(**{part: f"head.{part}.{i}" for part in parts}) for i in range(len(features))]
+    regions = [region_embedding(weights, one, spec.neck, spec.embedding, spec.norm_epsilon) for one in names_of]
     logits = contrastive_logits(graph, features, regions, words, mask)
     names = [f"head.distance.{i}" for i in range(len(features))]
     distances = distance_logits(graph, weights, features, names, spec.neck, spec.bins)

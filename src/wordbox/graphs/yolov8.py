@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from wordbox.graphs.blocks import concatenate, upsample_nearest
 from wordbox.graphs.csp import c2, c2f, sppf
 from wordbox.graphs.pen import Pen, conv_norm, stem
-from wordbox.specs import Yolov8Spec
+from wordbox.specs import Yolov8Spec, YoloWorldSpec
 
 
 def trunk(pen: Pen, x: str, spec: Yolov8Spec) -> list[str]:
@@ -20,7 +20,7 @@ def trunk(pen: Pen, x: str, spec: Yolov8Spec) -> list[str]:
     return neck(pen, backbone(pen, x, spec), spec)
 
 
-def backbone(pen: Pen, x: str, spec: Yolov8Spec) -> list[str]:
+def backbone(pen: Pen, x: str, spec: Yolov8Spec | YoloWorldSpec) -> list[str]:
     """Features of the stages that the neck takes, finest first."""
     c_in, *widths = spec.widths
     x, found = stem(pen, x, "backbone.stem", c_in, "small"), []
