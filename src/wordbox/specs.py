@@ -2,7 +2,7 @@
 
 import types
 import typing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import accumulate
 from operator import mul
 from typing import Any, Literal
@@ -60,15 +60,22 @@ class NanoSpec:
     """Slope of LeakyReLU below zero."""
     norm_epsilon: float = 0.0
     """Epsilon of the head's BatchNorm."""
+    phrases: tuple[int, ...] = ()
+    """Phrases of each label where words are folded in; none where words are an input."""
 
     def __post_init__(self) -> None:
         _check_stages(self.stages)
         stages = [number for stage in self.stages for number in (stage.width, stage.blocks, stage.stride)]
-        _check_counts(self.stem, *stages, self.neck, *self.strides, self.bins, self.embedding)
+        _check_counts(self.stem, *stages, self.neck, *self.strides, self.bins, self.embedding, *self.phrases)
         _check_fractions(self.point, self.leak, self.norm_epsilon)
         shrunk = list(accumulate((stage.stride for stage in self.stages), mul, initial=4))
         if not self.strides or list(self.strides) != shrunk[1:][-len(self.strides) :]:
             raise ValueError(f"found strides {list(self.strides)}, but the stages give {shrunk[1:]}")
+
+    @property
+    def classes(self) -> int:
+        """Labels that are folded in; 0 where words are an input."""
+        return len(self.phrases)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +270,7 @@ class ClipTextSpec:
 
 def is_open(spec: Spec) -> bool:
     """Whether words are an input of the network."""
-    return isinstance(spec, NanoSpec) or (isinstance(spec, YoloWorldSpec) and not spec.phrases)
+    return isinstance(spec, NanoSpec | YoloWorldSpec) and not spec.phrases
 
 
 def alike(one: Spec, other: Spec) -> bool:
@@ -313,7 +320,8 @@ def _read(kind: Any, value: Any) -> Any:
         if not isinstance(value, dict):
             raise TypeError(f"found {value!r}, expected an object")
         hints = typing.get_type_hints(kind)
-        if hints.keys() != value.keys():
+        spare = {field.name for field in fields(kind) if field.default in ((), 0)}  # empty unless a file says otherwise
+        if not hints.keys() - spare <= value.keys() <= hints.keys():
             raise KeyError(f"found the fields {sorted(value)}, expected {sorted(hints)}")
         return kind(**{name: _read(hints[name], entry) for name, entry in value.items()})
     if type(value) is not kind and not (kind is float and type(value) is int):

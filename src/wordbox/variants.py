@@ -21,7 +21,6 @@ from wordbox.specs import (
     Yolov8Spec,
     YoloWorldSpec,
     alike,
-    is_open,
 )
 
 YOLOV5_SIZES = {"n": (0.33, 0.25), "s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
@@ -125,7 +124,9 @@ def called(spec: Spec) -> str | None:
     """
     if isinstance(spec, YoloWorldSpec):
         spec = replace(spec, phrases=(), background=0)
-    classes = 80 if is_open(spec) or isinstance(spec, NanoSpec) else spec.classes
+    elif isinstance(spec, NanoSpec):
+        spec = replace(spec, phrases=())
+    classes = spec.classes or 80
     return next((name for name in names() if alike(named(name, classes), spec)), None)
 
 

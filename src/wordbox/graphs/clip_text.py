@@ -136,4 +136,5 @@ def stored(matrix: FloatArray, store: Store) -> tuple[NDArray[Any], FloatArray |
         case "int8":
             scale = np.abs(matrix).max(axis=1, keepdims=True) / np.float32(127)
             scale[scale == 0] = 1
-            return np.rint(matrix / scale).astype(np.int8), scale
+            with np.errstate(invalid="ignore"):  # what is not finite is reported when all is drawn
+                return np.rint(matrix / scale).astype(np.int8), scale

@@ -69,6 +69,15 @@ def contrastive_scores(graph: GraphBuilder, cells: str, region: RegionEmbedding,
     return graph.op("MatMul", ones, graph.op("Transpose", folded, perm=[0, 2, 1]))
 
 
+def best_phrases(graph: GraphBuilder, logits: str, phrases: Sequence[int]) -> str:
+    """(B, n, P) of phrases as (B, n, K) of labels, each by its best one; `phrases` says how many each label has."""
+    if all(count == 1 for count in phrases):
+        return logits
+    most, ends = max(phrases), np.cumsum(phrases)
+    rows = [[end - count + min(j, count - 1) for j in range(most)] for end, count in zip(ends, phrases, strict=True)]
+    return graph.maximum(graph.op("Gather", logits, graph.constant(rows, np.int64), axis=2), 3)
+
+
 def closed_logits(graph: GraphBuilder, weights: Weights, levels: Sequence[str], names: Sequence[str], c_in: int, classes: int) -> str:
     """Logits (B, N, K) of a fixed list of classes: one 1x1 convolution a level, called by `names`."""
     maps = [convolution(graph, x, *kernel_and_bias(weights, name, c_in, classes, 1), name) for x, name in zip(levels, names, strict=True)]

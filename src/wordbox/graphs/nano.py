@@ -17,10 +17,18 @@ from wordbox.graphs import ending
 from wordbox.graphs.blocks import convolution, kernel_and_bias, leaky_relu, max_pool
 from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.fold import fold_scaling
-from wordbox.graphs.heads import RegionNames, contrastive_logits, distance_logits, region_embedding
+from wordbox.graphs.heads import (
+    RegionEmbedding,
+    RegionNames,
+    best_phrases,
+    closed_logits,
+    contrastive_logits,
+    distance_logits,
+    region_embedding,
+)
 from wordbox.graphs.necks import add_both_ways
 from wordbox.graphs.weights import Weights
-from wordbox.specs import NanoSpec, Stage
+from wordbox.specs import NanoSpec, Stage, is_open
 
 MEAN = (123.675, 116.28, 103.53)  # RGB; what NanoDet-G was trained with (spec nano.md, section 2)
 DEVIATION = (58.395, 57.12, 57.375)
@@ -33,14 +41,15 @@ def draw(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[s
     """
     graph, weights = GraphBuilder(), Weights(arrays, where)
     images = ending.image_input(graph)
-    words, mask = ending.word_inputs(graph, spec.embedding)
+    inputs = ending.word_inputs(graph, spec.embedding) if is_open(spec) else None
     limits = ending.limit_inputs(graph)
 
     features = trunk(graph, weights, centred(graph, images), spec, scaled=False)
-    parts = ("region", "norm", "scale", "offset")
-    names_of = [RegionNames(**{part: f"head.{part}.{i}" for part in parts}) for i in range(len(features))]
-    regions = [region_embedding(weights, one, spec.neck, spec.embedding, spec.norm_epsilon) for one in names_of]
-    logits = contrastive_logits(graph, features, regions, words, mask)
+    if inputs is None:
+        names = [f"head.label.{i}" for i in range(len(features))]
+        logits = best_phrases(graph, closed_logits(graph, weights, features, names, spec.neck, sum(spec.phrases)), spec.phrases)
+    else:
+        logits = contrastive_logits(graph, features, _regions(weights, spec), *inputs)
     names = [f"head.distance.{i}" for i in range(len(features))]
     distances = distance_logits(graph, weights, features, names, spec.neck, spec.bins)
     weights.finish()
@@ -52,6 +61,12 @@ def draw(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[s
 
     ending.shortlist(graph, logits, decode, limits, sigmoid=True)
     return graph.model(metadata, "wordbox-nano")
+
+
+def _regions(weights: Weights, spec: NanoSpec) -> list[RegionEmbedding]:
+    parts = ("region", "norm", "scale", "offset")
+    named = [RegionNames(**{part: f"head.{part}.{i}" for part in parts}) for i in range(len(spec.strides))]
+    return [region_embedding(weights, names, spec.neck, spec.embedding, spec.norm_epsilon) for names in named]
 
 
 def centred(graph: GraphBuilder, images: str) -> str:

@@ -16,7 +16,15 @@ from wordbox.graphs import yolov8
 from wordbox.graphs.blocks import cells_first, concatenate, kernel_and_bias, upsample_nearest
 from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.gates import Words, c2f_gated, words_with_mask
-from wordbox.graphs.heads import RegionEmbedding, RegionNames, cell_scores, contrastive_scores, distribution_towers, region_embedding
+from wordbox.graphs.heads import (
+    RegionEmbedding,
+    RegionNames,
+    best_phrases,
+    cell_scores,
+    contrastive_scores,
+    distribution_towers,
+    region_embedding,
+)
 from wordbox.graphs.pen import Pen, conv_norm
 from wordbox.graphs.pooling import pooled_words
 from wordbox.specs import YoloWorldSpec
@@ -56,7 +64,7 @@ def predictions(pen: Pen, x: str, spec: YoloWorldSpec, words: str | None, mask: 
             compared, shown = _unit(graph, words), mask
         cells, region = _regions(pen, label, level, spec)
         found.append(contrastive_scores(graph, cells, region, compared, shown, f"head.region.{level}"))
-    return distances, [_best_phrases(pen, logits, spec.phrases) for logits in found]
+    return distances, [best_phrases(graph, logits, spec.phrases) for logits in found]
 
 
 def neck(pen: Pen, levels: Sequence[str], spec: YoloWorldSpec, words: Words | int) -> list[str]:
@@ -100,12 +108,3 @@ def _unit(graph: GraphBuilder, x: str) -> str:
     """x (B, n, C) with each row at unit length."""
     length = graph.op("Sqrt", graph.op("ReduceSum", graph.op("Mul", x, x), graph.integers(-1)))
     return graph.op("Div", x, graph.op("Max", length, graph.constant(_LEAST_LENGTH)))
-
-
-def _best_phrases(pen: Pen, logits: str, phrases: tuple[int, ...]) -> str:
-    """(B, n, P) of phrases as (B, n, K) of labels: each label's best one."""
-    if all(count == 1 for count in phrases):
-        return logits
-    ends = np.cumsum(phrases)
-    rows = [[end - count + min(j, count - 1) for j in range(max(phrases))] for end, count in zip(ends, phrases, strict=True)]
-    return pen.graph.maximum(pen.graph.op("Gather", logits, pen.graph.constant(rows, np.int64), axis=2), 3)
