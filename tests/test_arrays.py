@@ -16,7 +16,7 @@ def test_no_two_arrays_of_a_network_share_a_name():
     for name in names()[1:]:
         entries = arrays(named(name))
         assert len({one.name for one in entries}) == len({one.published for one in entries}) == len(entries)
-        assert all(min(one.shape) >= 1 for one in entries)
+        assert all(min(one.shape, default=1) >= 1 for one in entries)
 
 
 @pytest.mark.parametrize(("family", "file"), [("yolov5", "yolov5_keymap.json"), ("yolov8", "yolov8_keymap.json")])
@@ -103,3 +103,12 @@ def test_the_first_release_moves_names_and_nothing_else():
     assert "model.25.m.0.cv2.bn.weight" in shapes
     by_name = {one.name: one.published for one in moved}
     assert [by_name[f"head.predict.{level}.bias"] for level in range(3)] == ["model.18.bias", "model.22.bias", "model.26.bias"]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_measured_key_maps_of_yolo_world_are_covered_exactly(shared, version):
+    models = json.loads((shared / "spec" / "yoloworld_keymap.json").read_text(encoding="utf-8"))["models"]
+    for size in "smlx":
+        theirs = {key: tuple(shape) for key, _, shape in models[f"{version}-{size}"] if not key.endswith("num_batches_tracked")}
+        scalars = {key: () for key in theirs if ".cv4." in key and key.endswith(".bias") and ".norm." not in key}  # [1] on one side
+        assert {one.published: one.shape for one in arrays(named(f"yolov8{size}-world{version.removeprefix('v1')}"))} == theirs | scalars

@@ -8,7 +8,7 @@ import pytest
 from wordbox import variants
 from wordbox.arrays import arrays
 from wordbox.errors import WeightsError
-from wordbox.specs import AnchorHead, DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec, alike
+from wordbox.specs import AnchorHead, DistributionHead, NanoSpec, Yolov5Spec, Yolov8Spec, alike, is_open
 
 OLD = {"s": 7_468_157, "m": 21_805_053, "l": 47_818_749, "x": 88_965_245}
 MIDDLE = {"s": 7_276_605, "m": 21_375_645, "l": 47_056_765, "x": 87_775_965}
@@ -51,8 +51,27 @@ PARAMETERS = {
     "yolov8m-p6": 44_887_488,
     "yolov8l-p6": 62_384_016,
     "yolov8x-p6": 97_423_072,
+    # spec yolo-world.md, section 1.4, the 16 constants of the bins included
+    "yolov8n-world": 4_204_111,
+    "yolov8s-world": 13_383_496,
+    "yolov8m-world": 29_065_310,
+    "yolov8l-world": 47_553_970,
+    "yolov8x-world": 73_690_217,
+    "yolov8n-worldv2": 3_695_183,
+    "yolov8s-worldv2": 12_759_880,
+    "yolov8m-worldv2": 28_376_158,
+    "yolov8l-worldv2": 46_832_050,
+    "yolov8x-worldv2": 72_886_377,
+    "yolov8xl-worldv2": 104_679_712,
+    "yolov8l-worldv2-clip-large": 19_808_576 + 21_272_220 + 6_179_526 + 16,
 }
-UNCOUNTED = {"yolov5x6u", *(f"yolov5{size}-transformer" for size in "nmlx")}  # the specification has no figure of theirs
+UNCOUNTED = {  # the specification has no figure of theirs
+    "yolov5x6u",
+    "yolov8xl-world",
+    *(f"yolov5{size}-transformer" for size in "nmlx"),
+    *(f"yolov8{size}-world-clip-large" for size in ("n", "s", "m", "l", "x", "xl")),
+    *(f"yolov8{size}-worldv2-clip-large" for size in ("n", "s", "m", "x", "xl")),
+}
 
 
 def parameters(spec):
@@ -126,6 +145,10 @@ def test_names_are_read_in_any_case():
 def test_every_name_gives_a_network_of_that_many_classes():
     for name in variants.names()[1:]:
         spec = variants.named(name, 7)
+        if "world" in name:
+            assert is_open(spec)
+            assert (spec.version, spec.embedding) == ("v2" if "v2" in name else "v1", 768 if name.endswith("clip-large") else 512)
+            continue
         assert isinstance(spec, Yolov5Spec | Yolov8Spec)
         assert spec.classes == 7
         assert isinstance(
@@ -148,6 +171,7 @@ def test_every_name_gives_a_network_of_that_many_classes():
         ("yolov5su-transformer", "without them"),
         ("yolov8n-p7", "nearest"),
         ("yolov8n@v7.0", "nearest"),
+        ("yolov8s-worldv3", "yolov8s-worldv2"),
     ],
 )
 def test_what_is_no_network_is_named_with_the_nearest(name, said):

@@ -61,4 +61,4 @@ def test_the_deployed_graph_adds_its_words(twin, small_spec, rng):
         for words in (80, 160)
     ]
     cells, c, d = 64 + 16 + 4, small_spec.neck, small_spec.embedding
-    assert both[1] - both[0] == 2 * 80 * (cells * c + 3 * d * (c + 1))
+    assert both[1] - both[0] == 2 * 80 * (cells + 3 * d) * (c + 1)  # the bias of a word is a channel more

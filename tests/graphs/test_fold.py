@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.fold import Norm, fold_norm, fold_scaling
-from wordbox.graphs.heads import RegionEmbedding, contrastive_logits, region_embedding
+from wordbox.graphs.heads import RegionEmbedding, RegionNames, contrastive_logits, region_embedding
 from wordbox.graphs.weights import Weights
 
 
@@ -39,7 +39,9 @@ def test_words_folded_through_the_head_score_as_the_head_says(engine, rng):
     arrays |= {f"head.norm.0.{name}": rng.uniform(0.5, 2, d) for name in names}
     arrays |= {"head.scale.0": np.array(0.3), "head.offset.0": np.array(-2.0)}
     weights = Weights({name: array.astype(np.float32) for name, array in arrays.items()}, "head")
-    region = region_embedding(weights, 0, c, d, 1e-3)
+    region = region_embedding(
+        weights, RegionNames(**{part: f"head.{part}.0" for part in ("region", "norm", "scale", "offset")}), c, d, 1e-3
+    )
     weights.finish()
     assert isinstance(region, RegionEmbedding)
     graph = GraphBuilder()
