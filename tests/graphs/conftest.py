@@ -30,6 +30,12 @@ def yolos():
 
 
 @pytest.fixture(scope="session")
+def golden():
+    """YOLO-World full of noise, and what was measured of it."""
+    return load(Path(__file__).parents[1] / "golden_world.py")
+
+
+@pytest.fixture(scope="session")
 def small_spec():
     """wordbox-nano, narrow."""
     stages = ((8, 1, 1), (8, 1, 2), (16, 2, 2), (16, 1, 2))
