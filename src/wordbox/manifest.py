@@ -11,6 +11,7 @@ from typing import Any
 
 from wordbox import specs
 from wordbox.errors import WeightsError
+from wordbox.vocabulary.encoders import EncoderIdentity
 
 KEY = "wordbox"
 VERSION = 1
@@ -81,6 +82,8 @@ class Manifest:
     """The text encoder whose vectors an open model was made for."""
     background: str | None = None
     """A word that is added behind every list and never found; None where the model wants none."""
+    words_from: EncoderIdentity | None = None
+    """Which text encoder an open model's words are of, where it is no partner."""
     origin: str = ""
     """Where the weights come from."""
     licence: str = ""
@@ -144,6 +147,7 @@ def from_metadata(metadata: Mapping[str, str], where: str) -> Manifest | None:
         if version != VERSION:
             raise WeightsError(f"{where}: found a manifest of version {version}, expected {VERSION}; a newer Wordbox may read it")
         spec, encoder, size = fields.pop("spec"), fields.pop("encoder"), fields["preprocessing"]["size"]
+        words_from = fields.pop("words_from", None)
         if isinstance(size, list):
             height, width = size
             fields["preprocessing"]["size"] = (height, width)
@@ -156,6 +160,7 @@ def from_metadata(metadata: Mapping[str, str], where: str) -> Manifest | None:
             thresholds=Thresholds(**fields.pop("thresholds")),
             spec=None if spec is None else specs.from_dict(spec, where),
             encoder=None if encoder is None else Partner(**encoder),
+            words_from=None if words_from is None else EncoderIdentity(**words_from),
             **fields,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

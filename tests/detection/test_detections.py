@@ -124,4 +124,5 @@ def test_what_was_dropped_is_a_record_that_adds_up_and_reads_as_a_sentence():
     assert str(Dropped()) == ""
     found = Detections(np.ones((2, 4), np.float32), np.ones(2, np.float32), np.zeros(2, int), WORDS, dropped=one)
     assert found[:1].dropped == one
-    assert found.to_dict()["dropped"] == {"synonyms": 0, "other_classes": 0, "in_padding": 0, "overlapping": 41, "beyond_limit": 3}
+    counts = {"background": 0, "synonyms": 0, "other_classes": 0, "in_padding": 0, "overlapping": 41, "beyond_limit": 3}
+    assert found.to_dict()["dropped"] == counts

@@ -87,6 +87,20 @@ def test_agnostic_suppression_goes_across_labels():
     assert chosen(shortlist(rows), iou=0.5, agnostic=True).labels.tolist() == [1, 0]
 
 
+def test_boxes_of_the_background_go_before_anything_else_is_chosen():
+    rows = [
+        ([0, 0, 10, 10], 0.9, 2),
+        ([0, 0, 10, 10], 0.8, 0),
+        ([0, 0, 10, 10], 0.7, 1),
+        ([50, 0, 60, 10], 0.6, 2),
+        ([80, 0, 90, 10], 0.5, 1),
+    ]
+    found = chosen(shortlist(rows), np.array([0, 0, -1]), wanted=np.array([True]), iou=0.5, agnostic=True)
+    assert found.boxes.tolist() == [[0, 0, 10, 10], [80, 0, 90, 10]]
+    assert found.labels.tolist() == [0, 0]
+    assert found.dropped == Dropped(background=2, synonyms=1)
+
+
 def test_classes_are_chosen_before_suppression_and_before_the_limit():
     rows = [([0, 0, 10, 10], 0.9, 1), ([0, 0, 10, 9], 0.8, 0), ([50, 0, 60, 10], 0.7, 0)]
     found = chosen(shortlist(rows), wanted=np.array([True, False]), iou=0.5, agnostic=True, max_detections=2)

@@ -1,6 +1,7 @@
 """The word table: how phrases are read, and what any text may do to it."""
 
 import functools
+import hashlib
 import json
 import os
 import subprocess
@@ -16,7 +17,8 @@ from safetensors.numpy import save
 
 import wordbox
 from wordbox.errors import WeightsError
-from wordbox.vocabulary.encoders import TextEncoder
+from wordbox.vocabulary import table
+from wordbox.vocabulary.encoders import EncoderIdentity, TextEncoder
 from wordbox.vocabulary.table import Reading, TableEncoder, split_words
 
 MODELS = Path(wordbox.__file__).parent / "models"
@@ -276,3 +278,22 @@ def test_reading_words_needs_no_runtime():
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_table_is_known_by_its_checksum(tmp_path):
+    whole = TableEncoder.load(PACKAGED)
+    assert whole.identity == EncoderIdentity(name="wordbox-nano.words", sha256=hashlib.sha256(PACKAGED.read_bytes()).hexdigest())
+    assert TableEncoder.load(PACKAGED, sha256="given").identity.sha256 == "given"
+    small_table().save(tmp_path / "small")
+    small = TableEncoder.load(tmp_path / "small")
+    assert not small.identity.same_as(whole.identity)
+    assert small_table().identity.sha256 == ""
+
+
+def test_what_is_remembered_of_phrases_is_right_and_has_an_end(monkeypatch):
+    monkeypatch.setattr(table, "MOST", 3)
+    encoder = small_table()
+    fresh = {phrase: one(small_table(), phrase) for phrase in ("red car", "taxi", "?", "bus", "dog", "car")}
+    for phrase in [*fresh, *fresh, "car", "?"]:
+        np.testing.assert_array_equal(one(encoder, phrase), fresh[phrase])
+        assert len(encoder._memory) <= 3

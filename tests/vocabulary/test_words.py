@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wordbox.errors import VocabularyError
-from wordbox.vocabulary.words import Vocabulary, embed, read_words, word_key
+from wordbox.vocabulary.encoders import EncoderIdentity
+from wordbox.vocabulary.words import LONGEST, EmbeddedVocabulary, Vocabulary, behind, embed, of_vectors, read_words, shown, word_key
 
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=","), min_size=1).map(str.strip).filter(bool)
 
@@ -15,6 +16,7 @@ WORD = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters
 class Encoder:
     """Knows phrases of letters a to z; a phrase becomes a unit vector by its length."""
 
+    identity = EncoderIdentity(name="letters", sha256="1" * 64)
     width = 4
 
     def encode(self, phrases):
@@ -170,8 +172,11 @@ def test_embedding_keeps_phrases_with_their_labels(said):
     assert embedded.vectors.argmax(axis=1).tolist() == [3, 2, 3]
     assert embedded.known.tolist() == [True] * 3
     assert embedded.known.dtype == np.bool_
-    assert embedded.has_synonyms
-    assert not embed(Vocabulary("car, pet"), Encoder()).has_synonyms
+    assert embedded.phrases == (("car",), ("automobile",), ("dog",))
+    assert embedded.identity == Encoder.identity
+    assert not embedded.one_to_one
+    assert embed(Vocabulary("car, pet"), Encoder()).one_to_one
+    assert Vocabulary(embedded) == Vocabulary({"car": ["car", "automobile"], "pet": ["dog"]})
     assert said() == ""
 
 
@@ -188,3 +193,198 @@ def test_spaces_and_case_do_not_tell_words_apart(word, space):
     assert word_key("Traffic  Light ") == word_key("traffic light")
     assert word_key("traffic_light") != word_key("traffic light")
     assert word_key("STRASSE") == word_key("Straße")
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_class_texts_give_labels_and_synonyms_in_order(tmp_path, said):
+    path = write(tmp_path / "texts.json", '[["person"], ["aerosol can", "spray can", "Spray  can"], [" \u732b "]]')
+    vocabulary = Vocabulary(path)
+    assert (
+        vocabulary == Vocabulary(f" {path} ") == Vocabulary({"person": "person", "aerosol can": ["aerosol can", "spray can"], "猫": "猫"})
+    )
+    assert said() == ""
+
+
+def test_labels_that_stand_twice_in_class_texts_become_one(tmp_path, said):
+    vocabulary = Vocabulary(write(tmp_path / "texts.json", '[["bow", "bow tie"], ["fish"], ["bow", "weapon"]]'))
+    assert vocabulary.labels == ("bow", "fish")
+    assert vocabulary.phrases[0] == ("bow", "bow tie", "weapon")
+    assert "'bow' stands twice" in said()
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("", "is no JSON"),
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("9" * 10_000, "is no JSON|found a int"),
+        ('{"person": ["man"]}', "found a dict"),
+        ("[]", "found no words"),
+        ('["person"]', "found 'person' at position 0"),
+        ('[["person"], []]', r"found \[\] at position 1"),
+        ('[["person", 7]]', "found 7 of type int"),
+        ('[["person", null]]', "type NoneType"),
+        ('[["person", [1]]]', "type list"),
+        ('[["person", " "]]', "empty word"),
+        (r'[["\ud800"]]', "half a character"),
+    ],
+)
+def test_a_faulty_file_of_class_texts_is_named_with_its_fault(tmp_path, content, fault):
+    path = write(tmp_path / "texts.json", content)
+    with pytest.raises(VocabularyError, match=rf"texts\.json: .*({fault})") as caught:
+        Vocabulary(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("make", [lambda word: [word], lambda word: word, lambda word: {"a": [word]}], ids=["list", "text", "mapping"])
+def test_ten_thousand_characters_are_a_word_and_more_are_none(make):
+    assert Vocabulary(make("x" * LONGEST)).phrases[0] == ("x" * LONGEST,)
+    with pytest.raises(VocabularyError, match="a word of 10,001 characters") as caught:
+        Vocabulary(make("x" * (LONGEST + 1)))
+    assert len(str(caught.value)) < 200
+
+
+def test_half_a_character_is_no_text():
+    with pytest.raises(VocabularyError, match="half a character"):
+        Vocabulary(["caf\udce9"])
+
+
+def test_the_mean_is_one_unit_vector_a_label():
+    words = {"car": ["car", "auto"], "pet": ["dog"], "猫": ["猫", "ネコ"], "mixed": ["ab", "собака"]}
+    vocabulary = Vocabulary(words, merge="mean")
+    embedded = embed(vocabulary, Encoder())
+    expected = np.eye(4, dtype=np.float32)[[3, 3, 1, 2]]
+    expected[0] = [np.sqrt(0.5), 0, 0, np.sqrt(0.5)]  # "car" and "auto", three and four letters
+    np.testing.assert_allclose(embedded.vectors, expected, atol=1e-6)
+    assert embedded.known.tolist() == [True, True, False, True]
+    assert embedded.one_to_one
+    assert embedded.merge == "mean"
+    assert Vocabulary(embedded) == vocabulary == Vocabulary(vocabulary) != Vocabulary(words)
+    assert eval(repr(vocabulary), {"Vocabulary": Vocabulary}) == vocabulary
+    assert Vocabulary(vocabulary, merge="max") == Vocabulary(words)
+
+
+class Opposed(Encoder):
+    """Two phrases whose vectors cancel out."""
+
+    def encode(self, phrases):
+        return np.array([[1, 0, 0, 0], [-1, 0, 0, 0]], np.float32)[: len(phrases)]
+
+
+def test_where_phrases_cancel_out_the_first_stands_for_the_label():
+    embedded = embed(Vocabulary({"a": ["b", "c"]}, merge="mean"), Opposed())
+    assert embedded.vectors.tolist() == [[1, 0, 0, 0]]
+    assert embedded.known.tolist() == [True]
+
+
+@pytest.mark.parametrize("merge", ["median", "", 1])
+def test_another_way_to_merge_is_refused(merge):
+    with pytest.raises(VocabularyError, match="expected 'max' or 'mean'"):
+        Vocabulary("car", merge=merge)
+
+
+def test_the_background_stands_behind_all_words_and_has_no_label():
+    embedded = embed(Vocabulary({"car": ["car", "automobile"], "pet": "dog"}), Encoder(), " ")
+    assert embedded.owners.tolist() == [0, 0, 1, -1]
+    assert embedded.background == " "
+    assert embedded.vectors[-1].argmax() == 1
+    assert Vocabulary(embedded).labels == ("car", "pet")
+    plain = embedded.without_background()
+    assert (plain.background, plain.owners.tolist()) == (None, [0, 0, 1])
+    for name in ("vectors", "known", "owners"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(embedded, name)[:3])
+    assert embed(Vocabulary({"car": ["car", "auto"]}, merge="mean"), Encoder(), " ").owners.tolist() == [0, -1]
+
+
+class Mute(Encoder):
+    """Has no vector of the blank word."""
+
+    identity = EncoderIdentity(name="mute")
+
+    def encode(self, phrases):
+        if " " in phrases:
+            raise VocabularyError("no vector for ' '")
+        return super().encode(phrases)
+
+
+def test_where_there_is_no_vector_for_the_background_it_is_left_out_and_said_once(said):
+    for _ in range(2):
+        assert embed(Vocabulary("car"), Mute(), " ").background is None
+    assert said().count("wants the background word ' '") == 1
+    assert "mute" in said()
+
+
+def test_a_vocabulary_keeps_the_background_that_it_brings():
+    embedded = embed(Vocabulary("car"), Encoder(), " ")
+    assert behind(embedded, " ", Mute()) is embedded
+    assert behind(embedded, None, Mute()).background is None
+    assert behind(embedded.without_background(), " ", Encoder()).owners.tolist() == [0, -1]
+    assert behind(embedded, "sky", Encoder()).phrases == (("car",), ("sky",))
+
+
+class Listening(Encoder):
+    """Remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def encode(self, phrases):
+        self.asked += phrases
+        return super().encode(phrases)
+
+
+def test_a_prompt_is_what_the_encoder_sees_and_no_part_of_the_label():
+    encoder = Listening()
+    embedded = embed(Vocabulary("car, red bus"), encoder, " ", prompt="a {}")
+    assert encoder.asked == ["a car", "a red bus", " "]
+    assert embedded.labels == ("car", "red bus")
+    assert embedded.phrases == (("car",), ("red bus",), (" ",))
+    assert embedded.prompt == "a {}"
+    with pytest.raises(VocabularyError, match=r"expected \{\} in it"):
+        embed(Vocabulary("car"), encoder, prompt="a photo")
+
+
+def test_vectors_that_somebody_gives_stay_as_they_are():
+    identity = EncoderIdentity(name="somebody")
+    given_ = np.array([[3, 4], [0.5, 0]], np.float32)
+    made = of_vectors(["car", " bus "], given_, identity, prompt="a {}", licence="CC0")
+    np.testing.assert_array_equal(made.vectors, given_)
+    assert (made.labels, made.phrases, made.identity, made.licence) == (("car", "bus"), (("car",), ("bus",)), identity, "CC0")
+    assert isinstance(made, EmbeddedVocabulary)
+    assert made.one_to_one
+    twice = of_vectors(["Bow", "bow "], given_, identity)
+    assert (twice.labels, twice.vectors.tolist()) == (("Bow",), [[3, 4]])
+    for names, vectors, fault in [
+        (["car"], given_, "1 names"),
+        ([], given_[:0], "0 names"),
+        (["car", ""], given_, "empty word"),
+        (["car", "bus"], np.full((2, 2), np.nan, np.float32), "finite"),
+        (["car", "bus"], given_[0], "a vector"),
+    ]:
+        with pytest.raises(VocabularyError, match=fault):
+            of_vectors(names, vectors, identity)
+
+
+def test_what_is_shown_of_many_or_long_words_is_short(said):
+    assert shown(["a", "b"]) == "'a', 'b'"
+    assert shown(["a"] * 12).endswith("'a' and 2 more")
+    embed(Vocabulary(["猫" * 5000, "ok"]), Encoder())
+    assert len(said()) < 200
+
+
+def test_the_lists_of_the_data_sets_are_read(shared):
+    for name, labels, names in [("coco", 80, 80), ("lvis_v1", 1198, 1979), ("obj365v1", 364, 379)]:
+        vocabulary = Vocabulary(shared / "data" / "texts" / f"{name}_class_texts.json")
+        assert (len(vocabulary), sum(map(len, vocabulary.phrases))) == (labels, pytest.approx(names, abs=6))
+
+
+@pytest.mark.parametrize("words", ["things.vocab.safetensors", " Things.Vocab.Safetensors ", Path("a") / "things.vocab.safetensors"])
+def test_words_with_vectors_are_no_plain_words(words):
+    with pytest.raises(VocabularyError, match="give its path to a detector"):
+        Vocabulary(words)

@@ -31,6 +31,8 @@ class Detection(NamedTuple):
 class Dropped:
     """How many candidates of a picture did not become detections, by reason. With the detections they make up all that left the engine."""
 
+    background: int = 0
+    """Boxes of the word that a model has behind every list."""
     synonyms: int = 0
     """Lower phrases of a label that was found at the same place."""
     other_classes: int = 0
@@ -47,7 +49,7 @@ class Dropped:
 
     def __str__(self) -> str:
         """What a person wants to read: "41 overlapping, 3 beyond max_detections"; nothing where nothing was dropped."""
-        reasons = ("lower synonyms", "of other classes", "in the padding", "overlapping", "beyond max_detections")
+        reasons = ("of the background", "lower synonyms", "of other classes", "in the padding", "overlapping", "beyond max_detections")
         return ", ".join(f"{count} {reason}" for count, reason in zip(asdict(self).values(), reasons, strict=True) if count)
 
 

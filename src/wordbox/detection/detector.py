@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wordbox.detection.classes import chosen
 from wordbox.detection.detections import Detections
 from wordbox.detection.select import select
+from wordbox.detection.words import is_one_each, padded, runs
 from wordbox.engines.base import Array, Engine
 from wordbox.errors import InputError, VocabularyError, WordboxError
 from wordbox.geometry.frames import Placement
@@ -23,8 +24,10 @@ from wordbox.images.pixels import Colour
 from wordbox.images.sources import ImageInput, Source, Sources, find
 from wordbox.manifest import Manifest
 from wordbox.settings import Classes, DetectSettings
+from wordbox.vocabulary import files
 from wordbox.vocabulary.encoders import TextEncoder
-from wordbox.vocabulary.words import EmbeddedVocabulary, Vocabulary, Words, embed
+from wordbox.vocabulary.known import check_fits
+from wordbox.vocabulary.words import PLAIN, EmbeddedVocabulary, Vocabulary, Words, behind, embed
 
 logger = logging.getLogger("wordbox")
 
@@ -35,8 +38,6 @@ BATCH = 8
 
 Images = ImageInput | Sequence[ImageInput]
 
-
-_LISTS = (list, tuple, Mapping, Path, Vocabulary)
 Settings = TypeVar("Settings", bound=DetectSettings)
 
 
@@ -70,26 +71,62 @@ class Detector:
     It may be used from several threads at once. `wordbox.load` makes one.
     """
 
-    def __init__(self, engine: Engine, manifest: Manifest, encoder: TextEncoder | None = None, words: Words | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        encoder: TextEncoder | None = None,
+        words: Words | None = None,
+        *,
+        origin: object = None,
+    ) -> None:
         """Join an engine with what its file says.
 
         An open model needs the `encoder` whose vectors it was made for; `words` are looked for by default instead of
-        the model's own names. Raises VocabularyError where a model with fixed classes is given words.
+        the model's own names. Raises VocabularyError where a model with fixed classes is given words, or words are of another encoder.
         """
         self._engine = engine
         self._encoder = encoder
+        self.origin = origin
+        """What `wordbox.bake` and `wordbox.export` make others from."""
         self.manifest = manifest
         """Facts of the model."""
-        self._vocabulary = self._embedded(manifest.names if words is None and manifest.open else words)
+        self._vocabulary = self._embedded(words)
+        self._names = Vocabulary(manifest.names).labels if manifest.open else manifest.names
 
     @property
     def words(self) -> tuple[str, ...]:
         """The labels that are looked for when a call names none."""
-        return self.manifest.names if self._vocabulary is None else self._vocabulary.labels
+        return self._names if self._vocabulary is None else self._vocabulary.labels
+
+    @property
+    def vocabulary(self) -> EmbeddedVocabulary | None:
+        """The same words with their vectors; None where classes are fixed.
+
+        Raises VocabularyError where a model's own names have no vectors.
+        """
+        if self._vocabulary is None and self.manifest.open:
+            self._vocabulary = self._embedded(self._names)  # on first use: whoever names other words needs no vectors of these
+        return self._vocabulary
 
     def with_words(self, words: Words) -> "Detector":
-        """Another detector that looks for `words` by default and shares this one's engine."""
-        return Detector(self._engine, self.manifest, self._encoder, words)
+        """Another detector that looks for `words` by default and shares this one's engine.
+
+        `words` are what `wordbox.Vocabulary` takes, or, here and wherever a detector takes words, an EmbeddedVocabulary or the path of a
+        `.vocab.safetensors`, whose vectors are used as they are.
+        """
+        other = copy(self)
+        other._vocabulary = self._embedded(words)
+        return other
+
+    def encode(self, words: Words, *, prompt: str = PLAIN) -> EmbeddedVocabulary:
+        """`words` with the vectors that this model's text encoder gives them, to be kept: `.save("things.vocab.safetensors")`.
+
+        `prompt` is what the encoder sees, with {} for a phrase; an EmbeddedVocabulary is encoded anew. Raises VocabularyError where
+        there is no vector for a word, or the model has fixed classes.
+        """
+        encoder = self._own_encoder()
+        return embed(Vocabulary(words), encoder, self.manifest.background, prompt)
 
     @property
     def engine(self) -> Engine:
@@ -209,9 +246,11 @@ class Detector:
             except WordboxError as error:
                 found[position] = Detections.failed(task.source.name, error)
         most = self._engine.inputs["images"].shape[0] or BATCH
-        for group in groups.values():
-            for start in range(0, len(group), most):
-                part = group[start : start + most]
+        for shape, group in groups.items():
+            fixed = self._engine.inputs["images"].shape[0] is not None  # then a smaller batch is filled up and saves nothing
+            whole: list[EmbeddedVocabulary | None] = [None if fixed else canvas.task.vocabulary for _, canvas in group]
+            for together in runs(whole, shape, most):
+                part = group[together]
                 answers = self._run_group([canvas for _, canvas in part], settings)
                 found.update(zip((i for i, _ in part), answers, strict=True))
         return [found[position] for position in range(len(batch))]
@@ -245,14 +284,14 @@ class Detector:
             feeds["iou"] = np.array(1, np.float32)  # suppression inside the graph drops nothing then: it is done and counted here
         vocabularies = [canvas.task.vocabulary for canvas in full if canvas.task.vocabulary is not None]
         if vocabularies:
-            feeds |= _padded(vocabularies)
+            feeds |= padded(vocabularies)
         shortlist = self._engine.run(feeds)
         return [self._detections(shortlist, row, canvas, settings) for row, canvas in enumerate(group)]
 
     def _detections(self, shortlist: Mapping[str, Array], row: int, canvas: _Canvas, settings: DetectSettings) -> Detections:
         task, notes = canvas.task, canvas.notes
         vocabulary = task.vocabulary
-        owners = vocabulary.owners if vocabulary is not None and vocabulary.has_synonyms else None
+        owners = None if vocabulary is None or vocabulary.one_to_one else vocabulary.owners
         boxes, scores, labels, dropped = select(shortlist, row, owners, task.wanted, canvas.placement, settings)
         if dropped.beyond_limit:
             notes += (
@@ -283,22 +322,35 @@ class Detector:
     def _vocabularies(self, words: Words | Sequence[Words] | None, count: int) -> Sequence[EmbeddedVocabulary | None]:
         """What to look for in each of `count` pictures."""
         if words is None:
-            return [self._vocabulary] * count
-        if _is_one_each(words):
+            return [self.vocabulary] * count
+        if is_one_each(words):
             if len(words) != count:
                 raise VocabularyError(f"found {len(words)} lists of words for {count} pictures, expected one a picture, or one for all")
-            return [self._vocabulary if one is None else self._embedded(one) for one in words]
+            return [self.vocabulary if one is None else self._embedded(one) for one in words]
         return [self._embedded(cast(Words, words))] * count
 
     def _embedded(self, words: Words | None) -> EmbeddedVocabulary | None:
         if words is None:
             return None
-        if not self.manifest.open or self._encoder is None:
-            names = ", ".join(self.manifest.names[:10]) + (", ..." if len(self.manifest.names) > 10 else "")
-            raise VocabularyError(
-                f"{self.manifest.name} has fixed classes ({names}) and takes no words; leave them out, or choose among its own with classes"
-            )
-        return embed(Vocabulary(words), self._encoder)
+        encoder = self._own_encoder()
+        if files.is_file(words):
+            where, given = str(words), files.load(Path(str(words).strip()))
+        elif isinstance(words, EmbeddedVocabulary):
+            where, given = "the vocabulary", words
+        else:
+            return self.encode(words)
+        check_fits(given, encoder.identity, encoder.width, where)
+        return behind(given, self.manifest.background, encoder)
+
+    def _own_encoder(self) -> TextEncoder:
+        if self.manifest.open and self._encoder is not None:
+            return self._encoder
+        if self.manifest.open:
+            raise VocabularyError(f"{self.manifest.name} takes words, and was given no text encoder for them; wordbox.load finds it")
+        names = ", ".join(self.manifest.names[:10]) + (", ..." if len(self.manifest.names) > 10 else "")
+        raise VocabularyError(
+            f"{self.manifest.name} has fixed classes ({names}) and takes no words; leave them out, or choose among its own with classes"
+        )
 
 
 def settled(settings: Settings, manifest: Manifest) -> Settings:
@@ -327,21 +379,3 @@ def _read_again(source: Source) -> NDArray[np.uint8]:
 
 def _given(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels
-
-
-def _is_one_each(words: Any) -> TypeGuard[Sequence[Words]]:
-    """Whether `words` holds a vocabulary a picture (None: the detector's own), not plain words."""
-    return isinstance(words, list | tuple) and len(words) > 0 and all(word is None or isinstance(word, _LISTS) for word in words)
-
-
-def _padded(vocabularies: Sequence[EmbeddedVocabulary]) -> dict[str, Array]:
-    """The inputs `words` and `words_mask`: one row for all where they share a vocabulary, else one each, padded and masked."""
-    if all(vocabulary is vocabularies[0] for vocabulary in vocabularies):
-        return {"words": vocabularies[0].vectors[None], "words_mask": vocabularies[0].known[None]}
-    longest = max(len(vocabulary.vectors) for vocabulary in vocabularies)
-    words = np.zeros((len(vocabularies), longest, vocabularies[0].vectors.shape[1]), np.float32)
-    mask = np.zeros(words.shape[:2], np.bool_)
-    for i, vocabulary in enumerate(vocabularies):
-        words[i, : len(vocabulary.vectors)] = vocabulary.vectors
-        mask[i, : len(vocabulary.known)] = vocabulary.known
-    return {"words": words, "words_mask": mask}

@@ -36,14 +36,18 @@ def select(
 ) -> Chosen:
     """What stays of picture `row` of a batch by `iou`, `agnostic` and `max_detections` of the settings.
 
-    `owners` maps the phrases that the graph saw to labels, so that a label's best phrase wins; None where they are the same.
+    `owners` maps the phrases that the graph saw to labels, so that a label's best phrase wins; None where they are the same. An owner of
+    -1 is a background word, whose boxes go.
     `wanted` (K,) says which labels count; None where all do. What lies wholly in the padding around the picture is no find.
     """
     count = int(shortlist["count"][row])
     boxes, scores, labels = (shortlist[name][row, :count] for name in ("boxes", "scores", "labels"))
-    left = [count]  # after each step
     if owners is not None:
         labels = owners[labels]
+        own = labels >= 0
+        boxes, scores, labels = boxes[own], scores[own], labels[own]
+    left = [count, len(boxes)]  # after each step
+    if owners is not None:
         first = _best_of_each_cell(boxes, labels)
         boxes, scores, labels = boxes[first], scores[first], labels[first]
     left.append(len(boxes))

@@ -7,6 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+CLIP_TOWERS = {512: "clip-vit-base-patch32", 768: "clip-vit-large-patch14-336"}
+"""What CLIP's text towers are called that YOLO-World was trained with, by the length of their vectors."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderIdentity:
@@ -16,6 +19,10 @@ class EncoderIdentity:
     """Such as "clip-vit-base-patch32"."""
     sha256: str = ""
     """Checksum of its weights; empty where only the name is known."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not isinstance(self.sha256, str):
+            raise TypeError(f"found {self.name!r} with checksum {self.sha256!r} for a text encoder, expected text")
 
     def same_as(self, other: "EncoderIdentity") -> bool:
         """Whether both are one encoder: by checksum where both are known, else by name."""

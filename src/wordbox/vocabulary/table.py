@@ -8,6 +8,7 @@ The vectors were distilled from a sentence encoder, one a word or word piece. A 
 4. the vector                     4 x car + the mean of (old, street)         unit length, then the constant coordinate
 """
 
+import hashlib
 import json
 import math
 import re
@@ -25,9 +26,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from wordbox.errors import WeightsError
+from wordbox.vocabulary.encoders import EncoderIdentity
 
+NAME = "wordbox-nano.words"
+"""What the encoder is called; its checksum tells one table from another."""
 KEY = "wordbox.words"
 VERSION = 1
+MOST = 20_000
+"""Phrases that are remembered with their vectors; then all are forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +70,17 @@ class TableEncoder:
     """(R,) what a row is multiplied by."""
     reading: Reading
     """How phrases are read."""
+    identity: EncoderIdentity = EncoderIdentity(name=NAME)  # noqa: RUF009 - frozen
+    """Which encoder it is."""
 
     @staticmethod
-    def load(path: Path, *, synonyms: bool = True) -> "TableEncoder":
-        """Read a table; `synonyms=False` leaves its list of synonyms out. Raises WeightsError that names the file."""
+    def load(path: Path, *, synonyms: bool = True, sha256: str | None = None) -> "TableEncoder":
+        """Read a table; `synonyms=False` leaves its list of synonyms out, `sha256` is its checksum where the caller has it.
+
+        Raises WeightsError that names the file.
+        """
         try:
+            identity = EncoderIdentity(name=NAME, sha256=hashlib.sha256(path.read_bytes()).hexdigest() if sha256 is None else sha256)
             with safe_open(str(path), framework="numpy") as file:
                 facts = json.loads((file.metadata() or {})[KEY])
                 vectors, scales, joined = (file.get_tensor(name) for name in ("vectors", "scales", "tokens"))
@@ -91,7 +103,7 @@ class TableEncoder:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(f"{path}: cannot be read as a word table ({error!r}); copy or download it anew") from error
-        return TableEncoder(tokens, vectors, scales.astype(np.float32), reading)
+        return TableEncoder(tokens, vectors, scales.astype(np.float32), reading, identity)
 
     def save(self, path: Path, **facts: str) -> None:
         """Write the table, with `facts` (origin, licence) in its metadata. Equal contents give equal bytes."""
@@ -112,20 +124,43 @@ class TableEncoder:
         """Unit vectors (K, D) float32; a phrase of which nothing is known is the constant coordinate alone."""
         found = np.zeros((len(phrases), self.width), np.float32)
         for row, phrase in zip(found, phrases, strict=True):
-            parts = self._weighted_rows(phrase)
-            row[-1] = 1.0
-            if parts:
-                rows, weights = (list(values) for values in zip(*parts, strict=True))
-                vector = (self.scales[rows] * np.array(weights, np.float32)) @ self.vectors[rows].astype(np.float32)
-                length = math.sqrt(float(vector @ vector))
-                if length > 0:
-                    row[:-1] = vector * (math.sqrt(1 - self.reading.constant**2) / length)
-                    row[-1] = self.reading.constant
+            vector = self._vector(phrase)
+            if vector is None:
+                row[-1] = 1.0
+            else:
+                row[:] = vector
         return found
 
     def unknown(self, phrases: Sequence[str]) -> list[str]:
         """The phrases of which no word, and no piece of a word, stands in the table."""
-        return [phrase for phrase in phrases if not self._weighted_rows(phrase)]
+        return [phrase for phrase in phrases if self._vector(phrase) is None]
+
+    def _vector(self, phrase: str) -> NDArray[np.float32] | None:
+        """The unit vector of a phrase, which is remembered; None where nothing of it is known."""
+        kept = self._memory.get(phrase)
+        if kept is None:
+            if len(self._memory) >= MOST:
+                self._memory.clear()
+            self._memory[phrase] = kept = (self._mixed(phrase),)
+        return kept[0]
+
+    def _mixed(self, phrase: str) -> NDArray[np.float32] | None:
+        parts = self._weighted_rows(phrase)
+        if not parts:
+            return None
+        vector = np.zeros(self.width, np.float32)
+        vector[-1] = 1.0
+        rows, weights = (list(values) for values in zip(*parts, strict=True))
+        mixture = (self.scales[rows] * np.array(weights, np.float32)) @ self.vectors[rows].astype(np.float32)
+        length = math.sqrt(float(mixture @ mixture))
+        if length > 0:
+            vector[:-1] = mixture * (math.sqrt(1 - self.reading.constant**2) / length)
+            vector[-1] = self.reading.constant
+        return vector
+
+    @cached_property
+    def _memory(self) -> dict[str, tuple[NDArray[np.float32] | None]]:
+        return {}
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -201,8 +236,10 @@ class TableEncoder:
 
 def split_words(phrase: str) -> list[str]:
     """Words of a phrase: lower case, accents taken off, cut at whatever is no letter or digit."""
-    plain = unicodedata.normalize("NFD", phrase.lower())
-    return re.findall(r"[^\W_]+", "".join(letter for letter in plain if unicodedata.category(letter) != "Mn"))
+    plain = phrase.lower()
+    if not plain.isascii():
+        plain = "".join(letter for letter in unicodedata.normalize("NFD", plain) if unicodedata.category(letter) != "Mn")
+    return re.findall(r"[^\W_]+", plain)
 
 
 def _any_of(word: str, known: Container[str]) -> str | None:

@@ -1,17 +1,31 @@
 """Words to look for: labels as they were typed, the phrases behind each, and the vectors that stand for them."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wordbox.errors import VocabularyError
-from wordbox.vocabulary.encoders import TextEncoder
+from wordbox.vocabulary.encoders import EncoderIdentity, TextEncoder
 
 logger = logging.getLogger("wordbox")
+
+LONGEST = 10_000
+"""Most characters of a word: what is longer is a text, or a file, that came here by mistake."""
+BACKGROUND = -1
+"""The owner of a word that competes with the others and is never found."""
+STORED = ".vocab.safetensors"
+"""What the names of files end in that hold words with their vectors; `vocabulary.files` reads them."""
+PLAIN = "{}"
+"""The prompt that adds nothing to a phrase."""
+Merge = Literal["max", "mean"]
+"""How phrases of one label are joined: each scores for itself and the best counts, or one vector in their middle stands for all."""
 
 
 class Vocabulary:
@@ -22,27 +36,33 @@ class Vocabulary:
     >>> Vocabulary({"car": ["car", "automobile", "taxi"]}).phrases
     (('car', 'automobile', 'taxi'),)
 
-    Takes a string with commas or lines between words, a list of words, a mapping from label to phrases, a path to a text
-    file with a word a line, or another Vocabulary. Labels stay as they were typed, outer spaces aside; equal words (case
-    and spaces aside) are merged, which is logged. Raises VocabularyError where a word is empty, no string, or none is left.
+    Takes a string with commas or lines between words, a list of words, a mapping from label to phrases, another Vocabulary, or a path:
+    to a `.txt` with a word a line, or a class-text `.json`, a list with a list of synonyms a label, which the first of them names.
+    `merge="mean"` makes one vector of all phrases of a label, so that a picture costs no more for them. Labels stay as they
+    were typed, outer spaces aside; equal words (case and spaces aside) are merged, which is logged. Raises VocabularyError where a word
+    is empty, no string or longer than 10,000 characters, or none is left.
     """
 
-    def __init__(self, words: "Words") -> None:
-        """Read `words`."""
-        merged: dict[str, tuple[str, list[str]]] = {}
+    def __init__(self, words: "Words", *, merge: Merge | None = None) -> None:
+        """Read `words`; `merge` is "max" where nothing is said, or as `words` has it."""
+        if merge not in (None, *get_args(Merge)):
+            raise VocabularyError(f"found merge {merge!r}, expected 'max' or 'mean'")
+        merged: dict[str, tuple[str, dict[str, str]]] = {}
         for label, phrases in _entries(words):
             key = word_key(label)
             if key in merged:
                 logger.warning("the word %r stands twice (as %r and %r); it is looked for once", key, merged[key][0], label)
-            known = merged.setdefault(key, (label, []))[1]
-            keys = {word_key(phrase) for phrase in known}
-            known.extend(phrase for phrase in phrases if word_key(phrase) not in keys)
+            known = merged.setdefault(key, (label, {}))[1]
+            for phrase in phrases:
+                known.setdefault(key if phrase == label else word_key(phrase), phrase)
         if not merged:
             raise VocabularyError("found no words, expected at least one, such as 'person, red bus'")
         self.labels: tuple[str, ...] = tuple(label for label, _ in merged.values())
         """What finds are called."""
-        self.phrases: tuple[tuple[str, ...], ...] = tuple(tuple(phrases) for _, phrases in merged.values())
+        self.phrases: tuple[tuple[str, ...], ...] = tuple(tuple(phrases.values()) for _, phrases in merged.values())
         """The phrases of each label."""
+        self.merge: Merge = merge or (words.merge if isinstance(words, Vocabulary | EmbeddedVocabulary) else "max")
+        """How they are joined."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,63 +71,188 @@ class Vocabulary:
         return iter(self.labels)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and (self.labels, self.phrases) == (other.labels, other.phrases)
+        return isinstance(other, Vocabulary) and (self.labels, self.phrases, self.merge) == (other.labels, other.phrases, other.merge)
 
     def __hash__(self) -> int:
-        return hash((self.labels, self.phrases))
+        return hash((self.labels, self.phrases, self.merge))
 
     def __repr__(self) -> str:
-        return f"Vocabulary({dict(zip(self.labels, map(list, self.phrases), strict=True))!r})"
-
-
-Words = str | Path | Iterable[str] | Mapping[str, str | Sequence[str]] | Vocabulary
+        merge = "" if self.merge == "max" else f", merge={self.merge!r}"
+        return f"Vocabulary({dict(zip(self.labels, map(list, self.phrases), strict=True))!r}{merge})"
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedVocabulary:
-    """A vocabulary with its vectors, ready for a graph: P phrases, K labels."""
+    """A vocabulary with its vectors, ready for a graph: P vectors, K labels. `Detector.encode` makes one, `save` keeps it."""
 
     labels: tuple[str, ...]
     """(K,) what finds are called."""
     vectors: NDArray[np.float32]
-    """(P, D) a unit vector a phrase."""
+    """(P, D) a vector a phrase, or a label where phrases were merged; of unit length where a text encoder made it."""
     known: NDArray[np.bool_]
     """(P,) False where the encoder knows nothing of the phrase, which then is never found."""
     owners: NDArray[np.int64]
-    """(P,) the label of each phrase."""
+    """(P,) the label of each vector; -1 for a background word: it competes with the others, and its boxes are never returned."""
+    identity: EncoderIdentity
+    """The text encoder that the vectors are of."""
+    phrases: tuple[tuple[str, ...], ...]
+    """(P,) the phrases that each vector stands for: one, or all of its label where they were merged by their mean."""
+    prompt: str = PLAIN
+    """What the encoder saw, with {} for the phrase."""
+    licence: str = ""
+    """Under which terms the vectors stand, where somebody else made them."""
+    origin: str = ""
+    """Where they come from."""
 
     @property
-    def has_synonyms(self) -> bool:
-        """Whether some label has more than one phrase."""
-        return len(self.owners) > len(self.labels)
+    def merge(self) -> Merge:
+        """How phrases of one label are joined."""
+        return "mean" if any(len(group) > 1 for group in self.phrases) else "max"
+
+    @property
+    def width(self) -> int:
+        """D, the length of a vector."""
+        return int(self.vectors.shape[1])
+
+    @cached_property
+    def one_to_one(self) -> bool:
+        """Whether vector k is label k: then what the network calls k needs no translation."""
+        return np.array_equal(self.owners, np.arange(len(self.labels)))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The phrases that the encoder knows nothing of."""
+        return tuple(phrase for group, known in zip(self.phrases, self.known, strict=True) if not known for phrase in group)
+
+    @property
+    def background(self) -> str | None:
+        """The word that competes with the others and is never found; None where there is none."""
+        rows = np.flatnonzero(self.owners == BACKGROUND)
+        return self.phrases[rows[0]][0] if len(rows) else None
+
+    def without_background(self) -> "EmbeddedVocabulary":
+        """The same without background words."""
+        kept = self.owners != BACKGROUND
+        phrases = tuple(group for group, keep in zip(self.phrases, kept, strict=True) if keep)
+        return replace(self, vectors=self.vectors[kept], known=self.known[kept], owners=self.owners[kept], phrases=phrases)
+
+    def with_background(self, phrase: str, vector: NDArray[np.float32]) -> "EmbeddedVocabulary":
+        """The same with `phrase`, whose vector (D,) is given, as the only background word, behind all others."""
+        plain = self.without_background()
+        return replace(
+            plain,
+            vectors=np.concatenate([plain.vectors, vector.reshape(1, -1).astype(np.float32)]),
+            known=np.append(plain.known, True),
+            owners=np.append(plain.owners, BACKGROUND),
+            phrases=(*plain.phrases, (phrase,)),
+        )
+
+    def save(self, path: str | Path, *, half: bool = False) -> None:
+        """Write a `.vocab.safetensors`, which a detector takes wherever it takes words; `half` stores float16.
+
+        Raises VocabularyError where it cannot be written.
+        """
+        from wordbox.vocabulary import files  # it needs this class
+
+        files.save(Path(path), self, half=half)
 
 
-def embed(vocabulary: Vocabulary, encoder: TextEncoder) -> EmbeddedVocabulary:
-    """`vocabulary` with the vectors of `encoder`. Logs a warning that names what the encoder knows nothing of."""
+Words = str | Path | Iterable[str] | Mapping[str, str | Sequence[str]] | Vocabulary | EmbeddedVocabulary
+
+
+def embed(vocabulary: Vocabulary, encoder: TextEncoder, background: str | None = None, prompt: str = PLAIN) -> EmbeddedVocabulary:
+    """`vocabulary` with the vectors that `encoder` gives its phrases, put into `prompt`, and `background` behind them.
+
+    Logs a warning that names what the encoder knows nothing of, and another where it has no vector for the background, which then is
+    left out. Raises VocabularyError where it can give no vector for a phrase, or `prompt` has no {}.
+    """
+    if PLAIN not in prompt:
+        raise VocabularyError(f"found the prompt {prompt!r}, expected {{}} in it for the phrase, as in 'a {{}}'")
     phrases = [phrase for group in vocabulary.phrases for phrase in group]
-    owners = [label for label, group in enumerate(vocabulary.phrases) for _ in group]
-    unknown = set(encoder.unknown(phrases))
+    owners = np.repeat(np.arange(len(vocabulary)), [len(group) for group in vocabulary.phrases])
+    texts = phrases if prompt == PLAIN else [prompt.replace(PLAIN, phrase) for phrase in phrases]
+    unknown = set(encoder.unknown(texts))
     if unknown:
-        logger.warning("the text encoder knows nothing of %s: not to be found", ", ".join(repr(p) for p in sorted(unknown)))
-    known = np.array([phrase not in unknown for phrase in phrases])
-    return EmbeddedVocabulary(vocabulary.labels, encoder.encode(phrases), known, np.array(owners, np.int64))
+        logger.warning("the text encoder knows nothing of %s: not to be found", shown(sorted(unknown)))
+    vectors, known = encoder.encode(texts), np.array([text not in unknown for text in texts])
+    groups: tuple[tuple[str, ...], ...] = tuple((phrase,) for phrase in phrases)
+    if vocabulary.merge == "mean":
+        vectors, known, groups = *_means(vectors, known, owners, len(vocabulary)), vocabulary.phrases
+        owners = np.arange(len(vocabulary))
+    plain = EmbeddedVocabulary(vocabulary.labels, vectors, known, owners.astype(np.int64), encoder.identity, groups, prompt)
+    return plain if background is None else behind(plain, background, encoder)
+
+
+def behind(vocabulary: EmbeddedVocabulary, background: str | None, encoder: TextEncoder) -> EmbeddedVocabulary:
+    """`vocabulary` with the word `background`, or none, behind its own words; the vector that it brings is kept.
+
+    Logs a warning, once for an encoder, where there is no vector for that word, which then is left out.
+    """
+    if vocabulary.background == background:
+        return vocabulary
+    if background is None:
+        return vocabulary.without_background()
+    try:
+        return vocabulary.with_background(background, encoder.encode([background])[0])
+    except VocabularyError:
+        _say_no_background(background, encoder.identity)
+        return vocabulary.without_background()
+
+
+def of_vectors(
+    names: Sequence[str],
+    vectors: NDArray[np.float32],
+    identity: EncoderIdentity,
+    *,
+    prompt: str = PLAIN,
+    licence: str = "",
+    origin: str = "",
+) -> EmbeddedVocabulary:
+    """`vectors` (K, D) that somebody gives for K `names`, as they are; of equal names (case and spaces aside) the first stays.
+
+    Raises VocabularyError where a name is empty, or the vectors are not as many, or not finite.
+    """
+    if vectors.ndim != 2 or len(vectors) != len(names) or not len(names) or not np.isfinite(vectors).all():
+        raise VocabularyError(f"found {len(names)} names and vectors {vectors.shape}, expected a vector of finite numbers a name")
+    first: dict[str, tuple[int, str]] = {}
+    for row, name in enumerate(map(_clean, names)):
+        first.setdefault(word_key(name), (row, name))
+    rows, labels = [row for row, _ in first.values()], tuple(name for _, name in first.values())
+    groups = tuple((label,) for label in labels)
+    owners, known = np.arange(len(labels), dtype=np.int64), np.ones(len(labels), np.bool_)
+    return EmbeddedVocabulary(labels, vectors[rows].astype(np.float32), known, owners, identity, groups, prompt, licence, origin)
 
 
 def read_words(path: Path) -> Vocabulary:
-    """The words of a text file, one a line; blank lines and lines that start with # are passed over.
+    """The words of a text file, one a line; blank lines and lines that start with # are passed over. A `.json` holds class texts:
+    a list with a list of synonyms for each label, which the first of them names.
 
     Raises VocabularyError if it cannot be read.
     """
+    return Vocabulary(path)
+
+
+def read_groups(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """(label, phrases) of every entry of such a file, in order, equal ones included. Raises VocabularyError."""
+    expected = "a list of lists of synonyms" if path.suffix.lower() == ".json" else "one word a line"
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); expected one word a line; looked at {path.resolve()}") from error
+        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); expected {expected}; looked at {path.resolve()}") from error
     except UnicodeDecodeError as error:
         raise VocabularyError(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    words = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-    if not words:
-        raise VocabularyError(f"{path}: found no words, expected one a line; looked at {path.resolve()}")
-    return Vocabulary(words)
+    if path.suffix.lower() == ".json":
+        groups = _class_texts(text, path)
+    else:
+        groups = [[line.strip()] for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    if not groups:
+        raise VocabularyError(f"{path}: found no words, expected {expected}; looked at {path.resolve()}")
+    for group in groups:
+        try:
+            phrases = list(map(_clean, group))
+        except VocabularyError as error:
+            raise VocabularyError(f"{path}: {error}") from error
+        yield phrases[0], phrases
 
 
 def word_key(word: str) -> str:
@@ -115,18 +260,50 @@ def word_key(word: str) -> str:
     return " ".join(word.casefold().split())
 
 
+def shown(words: Sequence[str], most: int = 10) -> str:
+    """The words in quotation marks, the first `most` of them, long ones cut, for a message."""
+    parts = [repr(word if len(word) <= 60 else f"{word[:57]}...") for word in words[:most]]
+    return ", ".join(parts) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+@cache
+def _say_no_background(background: str, identity: EncoderIdentity) -> None:
+    """Say it once in a process."""
+    wanted = "the model wants the background word %r behind every list, and there is no vector of %s for it: scores differ without it"
+    logger.warning(wanted, background, identity)
+
+
+def _means(
+    vectors: NDArray[np.float32], known: NDArray[np.bool_], owners: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(K, D) the unit vector in the middle of the known phrases of each label, and (K,) whether it has one."""
+    sums = np.zeros((count, vectors.shape[1]), np.float32)
+    np.add.at(sums, owners[known], vectors[known])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    first = np.searchsorted(owners, np.arange(count))  # where nothing is known, or phrases cancel out, the first stands
+    means = np.where(lengths > 1e-6, sums / np.maximum(lengths, 1e-6), vectors[first]).astype(np.float32)
+    return means, np.bincount(owners, known, count) > 0
+
+
 def _entries(words: Words) -> Iterator[tuple[str, list[str]]]:
     """(label, phrases) in the order given."""
     match words:
         case Vocabulary():
             yield from zip(words.labels, map(list, words.phrases), strict=True)
+        case EmbeddedVocabulary():
+            owned: dict[int, list[str]] = {}
+            for owner, own in zip(words.owners.tolist(), words.phrases, strict=True):
+                owned.setdefault(owner, []).extend(own)
+            yield from ((label, owned[k]) for k, label in enumerate(words.labels))
+        case str() | Path() if str(words).strip().lower().endswith(STORED) and "," not in str(words):
+            raise VocabularyError(f"{words}: holds words with their vectors; give its path to a detector, wherever that takes words")
         case Path():
-            yield from _entries(read_words(words))
-        case str() if words.strip().lower().endswith(".txt") and "," not in words:
-            yield from _entries(read_words(Path(words.strip())))
+            yield from read_groups(words)
+        case str() if words.strip().lower().endswith((".txt", ".json")) and "," not in words:
+            yield from read_groups(Path(words.strip()))
         case str():
-            parts = [part.strip() for part in words.replace("\n", ",").split(",")]
-            yield from ((part, [part]) for part in parts if part)  # a comma too many is no word
+            parts = filter(None, (part.strip() for part in words.replace("\n", ",").split(",")))  # a comma too many is no word
+            yield from ((word, [word]) for word in map(_clean, parts))
         case Mapping():
             for label, phrases in words.items():
                 group = [phrases] if isinstance(phrases, str) else list(phrases)
@@ -139,9 +316,29 @@ def _entries(words: Words) -> Iterator[tuple[str, list[str]]]:
             raise VocabularyError(f"found words of type {type(words).__name__}, expected a string, a list, a mapping or a path")
 
 
+def _class_texts(text: str, path: Path) -> list[list[str]]:
+    """What spec yolo-world.md calls class texts (section 2.4)."""
+    try:
+        groups = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise VocabularyError(f"{path}: is no JSON ({error}); expected a list of lists of synonyms; looked at {path.resolve()}") from error
+    if not isinstance(groups, list):
+        raise VocabularyError(f"{path}: found a {type(groups).__name__}, expected a list of lists: [['person'], ['car', 'auto']]")
+    for place, group in enumerate(groups):
+        if not isinstance(group, list) or not group:
+            raise VocabularyError(f"{path}: found {f'{group!r}'[:80]} at position {place}, expected a list of synonyms, at least one")
+    return groups
+
+
 def _clean(word: object) -> str:
+    """The word without outer spaces."""
     if not isinstance(word, str):
         raise VocabularyError(f"found {word!r} of type {type(word).__name__} among the words, expected a string")
-    if not word.strip():
+    clean = word.strip()
+    if not clean:
         raise VocabularyError(f"found an empty word ({word!r}), expected text; take it out of the list")
-    return word.strip()
+    if len(clean) > LONGEST:
+        raise VocabularyError(f"found a word of {len(clean):,} characters ({clean[:30]!r}...), expected at most {LONGEST:,}")
+    if not clean.isascii() and any("\ud800" <= letter <= "\udfff" for letter in clean):
+        raise VocabularyError(f"found the word {clean!r} with half a character in it, expected text; read it as UTF-8")
+    return clean
