@@ -1,6 +1,7 @@
 """What the tests of the networks share; without torch they are skipped."""
 
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,15 @@ def rng():
 
 
 @pytest.fixture(scope="session")
+def golden():
+    """YOLO-World full of noise, and what was measured of it."""
+    spec = spec_from_file_location("golden_world", Path(__file__).parents[1] / "golden_world.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
 def tiny():
     """Narrow networks by kind, a few thousand numbers each."""
     from dataclasses import replace
@@ -43,10 +53,16 @@ def tiny():
     towers = DistributionHead(box_width=16, label_width=12, bins=8)
     narrow = {"classes": 3, "widths": (8, 8, 16, 24, 32)}
     yolov5 = replace(named("yolov5n"), **narrow, head=priors)
+    world = replace(named("yolov8n-worldv2"), widths=(8, 8, 64, 64, 128), head=towers, embedding=24, pooled_width=32)
+    baked = replace(world, phrases=(1, 3, 2), background=1)
     return {
         "yolov5": yolov5,
         "yolov5u": replace(yolov5, head=towers),
         "yolov8": replace(named("yolov8n"), **narrow, head=towers),
+        "world-v1": replace(world, version="v1"),
+        "world-v2": world,
+        "baked-v1": replace(baked, version="v1"),
+        "baked-v2": baked,
     }
 
 

@@ -1,4 +1,4 @@
-"""Parameter counts are the integers of spec yolov5-yolov8.md, sections 1.5 to 1.9 and 4.3 (80 classes unless said)."""
+"""Parameter counts are the integers of spec yolov5-yolov8.md, sections 1.5 to 1.9 and 4.3 (80 classes unless said), and yolo-world.md."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 from wordbox.layers import layers
 from wordbox.networks.build import build
 from wordbox.specs import NanoSpec
-from wordbox.variants import GENERATIONS, named
+from wordbox.variants import GENERATIONS, named, yolo_world
 
 TOTALS = {
     **{f"yolov5{size}@{tag}": count for tag in ("v1.0", "v2.0", "v3.0", "v3.1") for size, count in
@@ -28,6 +28,39 @@ TOTALS = {
     **{f"yolov8{size}-p2": count for size, count in {"n": 3354144, "s": 10884336, "m": 25082496, "l": 42888080, "x": 66637536}.items()},
     **{f"yolov8{size}-p6": count for size, count in {"n": 4984352, "s": 17911792, "m": 44887488, "l": 62384016, "x": 97423072}.items()},
 }  # fmt: skip
+
+# YOLO-World's: spec yolo-world.md, sections 1.3 and 1.4; the sixteen bins are counted in the whole alone
+WORLD_BACKBONE = {"n": 1272656, "s": 5079712, "m": 11855856, "l": 19808576, "x": 30943120, "xl": 44550624}
+WORLD_NECK = {
+    "v1": {"s": 5989586, "m": 13137304, "l": 21767836, "x": 33536067},
+    "v2": {"n": 1416809, "s": 5362898, "m": 12445080, "l": 21042844, "x": 32729155, "xl": 46985706},
+}
+WORLD_HEAD = {
+    "v1": {"s": 2314182, "m": 4072134, "l": 5977542, "x": 9211014},
+    "v2": {"n": 1005702, "s": 2317254, "m": 4075206, "l": 5980614, "x": 9214086, "xl": 13143366},
+}
+WORLD_TOTALS = {
+    "yolov8n-world": 4204111, "yolov8s-world": 13383496, "yolov8m-world": 29065310, "yolov8l-world": 47553970,
+    "yolov8x-world": 73690217, "yolov8n-worldv2": 3695183, "yolov8s-worldv2": 12759880, "yolov8m-worldv2": 28376158,
+    "yolov8l-worldv2": 46832050, "yolov8x-worldv2": 72886377, "yolov8xl-worldv2": 104679696 + 16,
+    "yolov8l-worldv2-clip-large": 170910626 - 123650304 + 16,
+}  # fmt: skip
+WORLD_STAGES = {  # top_down.1, top_down.0, down.0, bottom_up.0, down.1, bottom_up.1
+    "s": (837508, 226242, 147712, 739204, 590336, 2821896),
+    "m": (2498118, 668451, 332160, 2350662, 1327872, 5267817),
+    "l": (5576456, 1493892, 590336, 5445384, 2360320, 5576456),
+    "x": (8670410, 2312805, 922240, 8465610, 3687680, 8670410),
+    "xl": (12444300, 3309894, 1327872, 12149388, 5309952, 12444300),
+}
+WORLD_XL = (2784, 166272, 628608, 664320, 4724736, 2655744, 18886656, 5309952, 10034688, 1476864)
+WORLD_POOLING = {"s": 626688, "m": 692224, "l": 724992, "x": 806912}
+WORLD_TOWERS = {  # of boxes and of labels, finest first
+    "s": (115008, 188736, 336192, 361472, 508928, 803840),
+    "m": (151872, 262464, 373056, 763136, 1094912, 1426688),
+    "l": (188736, 336192, 336192, 1312256, 1902080, 1902080),
+    "x": (293504, 523904, 523904, 2008832, 2930432, 2930432),
+    "xl": (421312, 753088, 753088, 2852864, 4179968, 4179968),
+}
 
 # rows that hold parameters, in order
 YOLOV5 = {
@@ -121,8 +154,9 @@ def test_parameters_of_every_row_are_the_published_number(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["yolov5n@v6.0", "yolov5s6@v5.0", "yolov5s@v1.0", "yolov5s-transformer", "yolov5nu", "yolov8n", "yolov8n-p2", "yolov8n-p6"]
-)
+    "name", ["yolov5n@v6.0", "yolov5s6@v5.0", "yolov5s@v1.0", "yolov5s-transformer", "yolov5nu", "yolov8n", "yolov8n-p2", "yolov8n-p6",
+     "yolov8n-world", "yolov8n-worldv2"]
+)  # fmt: skip
 def test_every_array_belongs_to_exactly_one_row(name):
     rows = [row.name for row in layers(named(name)) if row.name]
     for array in outline(named(name)).state_dict():
@@ -138,6 +172,40 @@ def test_parameters_with_other_classes(name, classes, expected):
 def test_parameters_with_depthwise_label_towers(name, expected):
     spec = named(name)
     assert count(outline(replace(spec, head=replace(spec.head, depthwise=True)))) == expected
+
+
+@pytest.mark.parametrize("name", WORLD_TOTALS)
+def test_parameters_of_yolo_world_are_the_published_number(name):
+    assert count(outline(named(name))) == WORLD_TOTALS[name]
+
+
+@pytest.mark.parametrize(("version", "size"), [(version, size) for version, sizes in WORLD_HEAD.items() for size in sizes])
+def test_parameters_of_yolo_worlds_parts_are_the_published_number(version, size):
+    network = outline(yolo_world(size, version=version))
+    assert count(network.backbone) == WORLD_BACKBONE[size]
+    assert count(network.neck) == WORLD_NECK[version][size]
+    assert count(network.head) - 16 == WORLD_HEAD[version][size]
+    if size != "n":
+        names = ("top_down.1", "top_down.0", "down.0", "bottom_up.0", "down.1", "bottom_up.1")
+        assert tuple(count(network.neck.get_submodule(one)) for one in names) == WORLD_STAGES[size]
+        assert tuple(count(tower) for tower in (*network.head.box, *network.head.label)) == WORLD_TOWERS[size]
+        assert [count(one) for one in network.head.contrast] == [1026 if version == "v2" else 2] * 3
+    if version == "v1":
+        assert count(network.neck.pooling) == WORLD_POOLING[size]
+
+
+def test_parameters_of_yolo_world_for_wider_words_are_the_published_number():
+    network = outline(yolo_world("l", embedding=768))
+    assert (count(network.neck), count(network.head) - 16) == (21272220, 6179526)
+
+
+@pytest.mark.parametrize("size", ["s", "m", "l", "x", "xl"])
+def test_yolo_world_has_the_backbone_of_yolov8(size):
+    network = outline(yolo_world(size))
+    rows = [row.name for row in layers(network.spec) if row.name.startswith("backbone.")]
+    assert len(rows) == 10
+    expected = YOLOV8[size][:10] if size != "xl" else WORLD_XL
+    assert tuple(count(network.get_submodule(row)) for row in rows) == expected
 
 
 def test_wordbox_nano_has_the_trunk_it_was_made_from():

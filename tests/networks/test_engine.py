@@ -1,5 +1,6 @@
 """The PyTorch engine: what it answers, what it refuses, what it leaves alone."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 import wordbox
+from wordbox.arrays import arrays as arrays_of
 from wordbox.checkpoints import native
 from wordbox.detection.detector import Detector
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
@@ -16,7 +18,7 @@ from wordbox.graphs import nano
 from wordbox.networks.blocks import ConvNorm
 from wordbox.networks.build import build
 from wordbox.networks.decode import decode
-from wordbox.networks.engine import TorchEngine
+from wordbox.networks.engine import TorchEngine, fused
 from wordbox.networks.weights import arrays, load_arrays
 
 MODEL = Path(wordbox.__file__).parent / "models" / "wordbox-nano.safetensors"
@@ -56,13 +58,16 @@ def words(rng, lists, count, width):
     return {"words": found / np.linalg.norm(found, axis=-1, keepdims=True), "words_mask": rng.random((lists, count)) < 0.8}
 
 
-@pytest.mark.parametrize("kind", ["yolov5", "yolov5u", "yolov8"])
+@pytest.mark.parametrize("kind", ["yolov5", "yolov5u", "yolov8", "world-v1", "world-v2", "baked-v1", "baked-v2"])
 def test_the_shortlist_is_the_best_of_all_pairs(kind, tiny, randomise, rng):
     torch.manual_seed(2)
     spec = tiny[kind]
     network, fed = randomise(build(spec)), feeds(rng, cap=60)
+    given = words(rng, 1, 5, spec.embedding) if kind.startswith("world") else {}
+    fed |= given
     with torch.inference_mode():
-        boxes, scores = decode(spec, network(torch.from_numpy(fed["images"]).permute(0, 3, 1, 2) / 255))
+        pictures = torch.from_numpy(fed["images"]).permute(0, 3, 1, 2) / 255
+        boxes, scores = decode(spec, network(pictures, *map(torch.from_numpy, given.values())))
     ranked = scores.flatten().sort(descending=True).values[60:100]
     gap = int((ranked[:-1] - ranked[1:]).argmax())
     conf = float(ranked[gap : gap + 2].mean())  # in the widest gap, since folded norms move scores a little
@@ -97,6 +102,53 @@ def test_wordbox_nano_answers_as_its_graph_does(packaged, rng, lists, batch):
         for i in range(one["count"][b]):
             same = (other["labels"][b] == one["labels"][b, i]) & (np.abs(other["scores"][b] - one["scores"][b, i]) < 1e-3)
             assert np.abs(other["boxes"][b][same] - one["boxes"][b, i]).max(1, initial=0).min() < 1e-2
+
+
+@pytest.mark.parametrize("kind", ["yolov8", "world-v1", "world-v2", "baked-v1", "baked-v2"])
+def test_networks_with_words_as_an_input_ask_for_them(kind, tiny):
+    inputs = made(build(tiny[kind])).inputs
+    assert inputs.keys() - {"images", "conf", "max_candidates"} == ({"words", "words_mask"} if kind.startswith("world") else set())
+    if kind.startswith("world"):
+        assert inputs["words"].shape == (None, None, 24)
+
+
+@pytest.mark.parametrize("kind", ["world-v1", "world-v2"])
+def test_every_picture_has_its_own_list_of_words(kind, tiny, golden, rng):
+    network = build(tiny[kind])
+    load_arrays(network, golden.filled(arrays_of(tiny[kind]), kind[-2:]), "noise")
+    engine, fed = made(network), feeds(rng, 3, conf=0.0)
+    fed |= words(rng, 3, 6, 24) | {"words_mask": np.array([[True] * 6, [True, False] * 3, [False] * 6])}
+    found = engine.run(fed)
+    assert found["count"].tolist() == [50, 50, 0]
+    assert set(found["labels"][1]) <= {0, 2, 4}
+    for b, kept in enumerate(([0, 1, 2, 3, 4, 5], [0, 2, 4])):
+        own = {"images": fed["images"][b : b + 1], "words": fed["words"][b : b + 1, kept], "words_mask": np.ones((1, len(kept)), np.bool_)}
+        alone = engine.run(fed | own)
+        assert np.abs(alone["scores"][0] - found["scores"][b]).max() < 1e-5
+        clear = alone["scores"][0] > alone["scores"][0, -1] + 1e-5
+        assert set(np.array(kept)[alone["labels"][0, clear]]) <= set(found["labels"][b])
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["world-v1", "world-v2"])
+def test_words_in_lower_precision_stay_near(kind, precision, tiny, golden, rng):
+    network = build(tiny[kind])
+    load_arrays(network, golden.filled(arrays_of(tiny[kind]), kind[-2:]), "noise")
+    fed = feeds(rng, 1, conf=0.0) | words(rng, 1, 6, 24)
+    exact, near = made(network).run(fed), made(network, precision=precision).run(fed)
+    assert 0 < np.abs(near["scores"] - exact["scores"]).max() < 0.05
+    assert np.isfinite(near["boxes"]).all()
+
+
+def test_norms_of_gates_and_of_the_head_are_folded(tiny, randomise):
+    network = randomise(build(tiny["world-v2"]))
+    changed = fused(copy.deepcopy(network))
+    x, given = torch.rand(1, 3, 64, 64), torch.rand(1, 4, 24)
+    with torch.inference_mode():
+        for one, other in zip(network(x, given), changed(x, given), strict=True):
+            assert torch.allclose(one, other, atol=1e-4)
+    assert isinstance(changed.neck.top_down[0].gate.project.norm, torch.nn.Identity)
+    assert not [block for block in changed.modules() if isinstance(block, torch.nn.BatchNorm2d)]
 
 
 def test_the_detector_cannot_tell_the_engines_apart(packaged, detector, photo, assert_same):

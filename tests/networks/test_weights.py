@@ -7,7 +7,7 @@ from wordbox.networks.build import build
 from wordbox.networks.weights import arrays, load_arrays
 from wordbox.specs import NanoSpec
 
-KINDS = ["yolov5", "yolov5u", "yolov8", "nano"]
+KINDS = ["yolov5", "yolov5u", "yolov8", "world-v1", "world-v2", "baked-v1", "baked-v2", "nano"]
 
 
 @pytest.fixture(params=KINDS)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from wordbox.networks.attention import C3TR
 from wordbox.networks.blocks import C3, SPP, SPPF, BottleneckCSP, C2f, ConvNorm, Focus, style_of
-from wordbox.specs import Yolov5Spec, Yolov8Spec
+from wordbox.specs import Yolov5Spec, Yolov8Spec, YoloWorldSpec
 
 
 class Stage(nn.Module):
@@ -67,8 +67,8 @@ def yolov5_backbone(spec: Yolov5Spec) -> Backbone:
     return Backbone(stem, stages, pool, levels=len(spec.strides), pool_first=spec.pool_first)
 
 
-def yolov8_backbone(spec: Yolov8Spec) -> Backbone:
-    """YOLOv8's."""
+def yolov8_backbone(spec: Yolov8Spec | YoloWorldSpec) -> Backbone:
+    """YOLOv8's, which YOLO-World has too."""
     style = style_of(spec)
     stages = []
     for i, repeats in enumerate(spec.repeats):

@@ -49,11 +49,12 @@ def activation(name: Activation, leak: float) -> nn.Module:
 class ConvNorm(nn.Module):
     """Convolution without bias, BatchNorm, activation; padded so that stride 1 keeps the size of odd windows."""
 
-    def __init__(self, c_in: int, c_out: int, side: int, stride: int = 1, *, style: Style, groups: int = 1) -> None:
+    def __init__(self, c_in: int, c_out: int, side: int, stride: int = 1, *, style: Style, groups: int = 1, active: bool = True) -> None:
+        """Without an activation where not `active`."""
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, side, stride, (side - 1) // 2, groups=groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(c_out, style.epsilon, MOMENTUM)
-        self.act = activation(style.activation, style.leak)
+        self.act = activation(style.activation, style.leak) if active else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) to (B, c_out, H / stride, W / stride)."""

@@ -37,3 +37,31 @@ class ContrastiveHead(nn.Module):
                 logits = logits.masked_fill(~words_mask[:, :, None, None], -torch.inf)
             found.append(torch.cat([self.distance[i](x), logits], 1))
         return found
+
+
+class BakedHead(nn.Module):
+    """The same with words folded in: its last convolution answers for each phrase, and a label for the best of its phrases."""
+
+    def __init__(self, spec: NanoSpec) -> None:
+        super().__init__()
+        levels, width = range(len(spec.strides)), spec.neck
+        self.stem = nn.ModuleList(nn.Conv2d(width, width, 3, 1, 1) for _ in levels)
+        self.label = nn.ModuleList(nn.Conv2d(width, sum(spec.phrases), 1) for _ in levels)
+        self.distance = nn.ModuleList(nn.Conv2d(width, 4 * spec.bins, 1) for _ in levels)
+        self.leak = spec.leak
+        self.phrases = spec.phrases
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        """Levels (B, C, h, w), finest first, to raw maps (B, 4 R + K, h, w)."""
+        found = []
+        for i, level in enumerate(levels):
+            x = leaky_relu(self.stem[i](level), self.leak)
+            found.append(torch.cat([self.distance[i](x), best_phrases(self.label[i](x), self.phrases)], 1))
+        return found
+
+
+def best_phrases(logits: Tensor, phrases: tuple[int, ...]) -> Tensor:
+    """Logits (B, P, h, w) of phrases to those of labels (B, K, h, w): the largest of each; `phrases` says how many each has."""
+    if sum(phrases) == len(phrases):
+        return logits
+    return torch.stack([of_label.amax(1) for of_label in torch.split(logits, list(phrases), 1)], 1)

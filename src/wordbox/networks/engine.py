@@ -15,7 +15,9 @@ from wordbox.errors import EngineError, InputError, first_line
 from wordbox.networks.blocks import ConvNorm
 from wordbox.networks.build import Network
 from wordbox.networks.decode import Rows, rows
-from wordbox.specs import NanoSpec, Spec
+from wordbox.networks.distribution_head import Tower
+from wordbox.networks.yolo_world_head import Contrast, YoloWorldHead
+from wordbox.specs import NanoSpec, Spec, YoloWorldSpec, is_open
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -122,10 +124,14 @@ def shortlist(everything: Rows, conf: float, max_candidates: int) -> dict[str, T
 
 
 def fused(network: nn.Module) -> nn.Module:
-    """`network` with the norm of every ConvNorm folded into its convolution; it must be in eval mode and is changed."""
+    """`network` with every BatchNorm behind a convolution folded into it; it must be in eval mode and is changed."""
     for block in network.modules():
         if isinstance(block, ConvNorm) and isinstance(block.norm, nn.BatchNorm2d):
             block.conv, block.norm = fuse_conv_bn_eval(block.conv, block.norm), nn.Identity()
+        if isinstance(block, YoloWorldHead) and block.contrast is not None:
+            for tower, contrast in zip(block.label, block.contrast, strict=True):
+                if isinstance(tower, Tower) and isinstance(contrast, Contrast) and isinstance(contrast.norm, nn.BatchNorm2d):
+                    tower.predict, contrast.norm = fuse_conv_bn_eval(tower.predict, contrast.norm), nn.Identity()
     return network
 
 
@@ -144,7 +150,7 @@ def _inputs(spec: Spec) -> dict[str, TensorInfo]:
             "words": TensorInfo(np.dtype(np.float32), (None, None, spec.embedding)),
             "words_mask": TensorInfo(np.dtype(np.bool_), (None, None)),
         }
-        if isinstance(spec, NanoSpec)
+        if isinstance(spec, NanoSpec | YoloWorldSpec) and is_open(spec)
         else {}
     )
     return {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, max_pool2d
 
-from wordbox.networks.contrastive_head import ContrastiveHead
+from wordbox.networks.contrastive_head import BakedHead, ContrastiveHead
 from wordbox.specs import NanoSpec, Stage
 
 MEAN = (103.53, 116.28, 123.675)  # BGR; what NanoDet-G was trained with (spec nano.md, section 2)
@@ -18,7 +18,7 @@ DEVIATION = (57.375, 57.12, 58.395)
 
 
 class Nano(nn.Module):
-    """wordbox-nano."""
+    """wordbox-nano with words as an input."""
 
     def __init__(self, spec: NanoSpec) -> None:
         super().__init__()
@@ -33,6 +33,23 @@ class Nano(nn.Module):
         Where `words_mask` (B or 1, K) is False, the logit is minus infinity.
         """
         found: list[Tensor] = self.head(self.neck(self.backbone(images)), words, words_mask)
+        return found
+
+
+class BakedNano(nn.Module):
+    """wordbox-nano with words folded in."""
+
+    def __init__(self, spec: NanoSpec) -> None:
+        """`spec` has phrases."""
+        super().__init__()
+        self.spec = spec
+        self.backbone: nn.Module = NanoBackbone(spec)
+        self.neck: nn.Module = NanoNeck(spec)
+        self.head: nn.Module = BakedHead(spec)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Raw maps (B, 4 R + K, h, w) of RGB `images` (B, 3, H, W), 0 to 1, finest level first, with a logit a label."""
+        found: list[Tensor] = self.head(self.neck(self.backbone(images)))
         return found
 
 

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from wordbox.networks.attention import ImagePooling
 from wordbox.networks.blocks import C2, C3, BottleneckCSP, C2f, ConvNorm, style_of
-from wordbox.specs import Yolov5Spec, Yolov8Spec
+from wordbox.networks.gates import C2fGated
+from wordbox.specs import Yolov5Spec, Yolov8Spec, YoloWorldSpec
 
 
 class Yolov5Neck(nn.Module):
@@ -57,6 +59,35 @@ class Yolov8Neck(nn.Module):
         found = [inner[0]]
         for down, csp, side in zip(self.down, self.bottom_up, inner[1:], strict=True):
             found.append(csp(torch.cat([down(found[-1]), side], 1)))
+        return found
+
+
+class YoloWorldNeck(nn.Module):
+    """YOLO-World's (RepVL-PAN): YOLOv8's with gated stages; in version 1, words look at the picture between the ways."""
+
+    def __init__(self, spec: YoloWorldSpec) -> None:
+        super().__init__()
+        style = style_of(spec)
+        widths = spec.widths[-len(spec.strides) :]
+        steps = list(pairwise(widths))
+        self.top_down = nn.ModuleList(C2fGated(coarse + fine, fine, spec) for fine, coarse in steps)
+        self.pooling = ImagePooling(widths, spec.embedding, spec.pooled_width) if spec.version == "v1" else None
+        self.down = nn.ModuleList(ConvNorm(fine, fine, 3, 2, style=style) for fine, _ in steps)
+        self.bottom_up = nn.ModuleList(C2fGated(fine + coarse, coarse, spec) for fine, coarse in steps)
+
+    def forward(self, levels: list[Tensor], words: Tensor | None, words_mask: Tensor | None = None) -> list[Tensor]:
+        """Levels of the backbone, finest first, to as many of the same shapes, with `words` (B or 1, K, D) in sight.
+
+        No words where gates hold their own. Where `words_mask` (B or 1, K) is False, a word changes nothing.
+        """
+        inner = [levels[-1]]
+        for i in reversed(range(len(levels) - 1)):
+            inner.insert(0, self.top_down[i](torch.cat([doubled(inner[0]), levels[i]], 1), words, words_mask))
+        if self.pooling is not None:
+            words = self.pooling(words, inner)
+        found = [inner[0]]
+        for down, csp, side in zip(self.down, self.bottom_up, inner[1:], strict=True):
+            found.append(csp(torch.cat([down(found[-1]), side], 1), words, words_mask))
         return found
 
 
