@@ -1,8 +1,8 @@
-"""Checkpoints of YOLOv5 and YOLOv8, and state_dicts of either, as our named arrays and their Manifest. Nothing in a file is run."""
+"""Checkpoints of YOLOv5, YOLOv8 and YOLO-World, and their state_dicts, as our named arrays and their Manifest. Nothing in a file is run."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,26 @@ from numpy.typing import NDArray
 
 from wordbox.arrays import arrays as arrays_of
 from wordbox.arrays import of_v1 as arrays_of_v1
-from wordbox.checkpoints import identify, modules, testimony, torch_archive
+from wordbox.checkpoints import identify, modules, official, testimony, torch_archive, word_vectors
 from wordbox.checkpoints.modules import Pickled
+from wordbox.checkpoints.word_vectors import WordVectors
 from wordbox.errors import WeightsError
 from wordbox.layers import layers
 from wordbox.layers import of_v1 as rows_of_v1
-from wordbox.manifest import Manifest, Preprocessing, Thresholds, line
-from wordbox.specs import AnchorHead, DistributionHead, YoloSpec, Yolov5Spec
+from wordbox.manifest import Manifest, Preprocessing, Thresholds, line, numbered
+from wordbox.published import coco
+from wordbox.specs import AnchorHead, DistributionHead, YoloSpec, Yolov5Spec, YoloWorldSpec, is_open
 from wordbox.variants import native_size
 
 logger = logging.getLogger("wordbox")
 
 _IGNORED = ("num_batches_tracked", "anchors", "anchor_grid", "total_ops", "total_params")
-_SILENT_LICENCE = "not stated in the file; published weights of YOLOv5 are GPL-3.0 at release and AGPL-3.0 since, of YOLOv8 AGPL-3.0"
+_SILENT = "not stated in the file; published weights of"
+_SILENT_LICENCE = f"{_SILENT} YOLOv5 are GPL-3.0 at release and AGPL-3.0 since, of YOLOv8 AGPL-3.0"
+_SILENT_WORLD = f"{_SILENT} YOLO-World are GPL-3.0 as its authors publish them, AGPL-3.0 as Ultralytics does"
+_SILENT_OFFICIAL = f"{_SILENT} YOLO-World's authors are GPL-3.0"
+_UNNAMED = "%s: it says no names of its classes: labels are numbers"
+_BACKGROUND = " "  # the word that every published list ends with and that is never found (spec yolo-world.md, trap 24)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +41,10 @@ class Checkpoint:
     manifest: Manifest
     called: Mapping[str, str]
     """The file's names of the arrays that the network wants."""
+    words: WordVectors | None = None
+    """Vectors that a YOLO-World brings along: those of its names, or learned prompts."""
+    text: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """The text tower's arrays by our names, without what leads them; empty where the file has none."""
 
 
 def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Checkpoint:
@@ -43,16 +54,33 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Checkpo
     against it. Without `strict`, arrays that the network does not want are named in a warning instead of an error.
     """
     where = str(path)
-    network = modules.find_network(torch_archive.read(path), where)
+    tree = torch_archive.read(path)
+    network = modules.find_network(tree, where)
     if isinstance(network, Pickled):
         return _checkpoint(network.arrays, path, spec, strict, network)
-    return state_dict(network, path, spec=spec, strict=strict)
+    return _bare(network, path, spec, strict, modules.meta(tree, where))
 
 
 def state_dict(arrays: Mapping[str, NDArray[Any]], path: Path, *, spec: str | None = None, strict: bool = True) -> Checkpoint:
     """The same from bare arrays under published names, which say neither names nor, sometimes, the activation."""
     bare = modules.find_network(dict(arrays), str(path))
-    return _checkpoint(bare.arrays if isinstance(bare, Pickled) else bare, path, spec, strict, None)
+    return _bare(bare.arrays if isinstance(bare, Pickled) else bare, path, spec, strict, {})
+
+
+def _bare(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None, strict: bool, facts: Mapping[str, Any]) -> Checkpoint:
+    if not official.is_official(arrays):
+        return _checkpoint(arrays, path, spec, strict, None)
+    where = str(path)
+    wanted = {name: array for name, array in arrays.items() if name.rpartition(".")[2] not in _IGNORED}
+    found = official.parts(wanted, where)
+    if spec is not None:
+        identify.decided(found.spec, spec, where)
+    kept = _fitting(found.arrays, found.called, found.spec, strict, where)
+    names = _classes(facts, where)
+    if names is None and (found.prompts is not None or not is_open(found.spec)):
+        logger.warning(_UNNAMED, where)
+    manifest = _manifest(found.spec, path, facts, names, official=True, prompts=found.prompts)
+    return Checkpoint(kept, manifest, found.called, found.prompts, found.text)
 
 
 def _checkpoint(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None, strict: bool, network: Pickled | None) -> Checkpoint:
@@ -79,12 +107,43 @@ def _checkpoint(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None
     if len(kept) < len(wanted):
         twice = [name for name in wanted if name in called and called[name] in wanted]
         raise WeightsError(f"{where}: arrays stand there twice, under the published name and as {', '.join(twice)}; expected one of each")
+    kept = _fitting(kept, called, drawn, strict, where)
+    names = None if heard is None else heard.names
+    if heard is not None and names is None and not is_open(drawn):
+        logger.warning(_UNNAMED, where)
+    vectors = None
+    if isinstance(drawn, YoloWorldSpec) and heard is not None:
+        vectors = word_vectors.of_names(heard.vectors, names, drawn.embedding, where)
+    return Checkpoint(kept, _manifest(drawn, path, {} if network is None else network.facts, names), called, vectors)
+
+
+def _fitting(
+    arrays: Mapping[str, NDArray[Any]], called: Mapping[str, str], spec: YoloSpec, strict: bool, where: str
+) -> dict[str, NDArray[Any]]:
+    """The arrays with single numbers as such, which some files keep in lists of one; not `strict`, without those that nobody wants."""
+    odd = [f"{called.get(name, name)} {array.dtype}" for name, array in arrays.items() if array.dtype.kind not in "fiub"]
+    if odd:
+        raise WeightsError(f"{where}: found {', '.join(odd[:5])}, expected real numbers; the file is damaged or forged")
+    single = {one.name for one in arrays_of(spec) if one.shape == ()}
+    kept = {name: array.reshape(()) if name in single and array.shape == (1,) else array for name, array in arrays.items()}
     if not strict:
         spare = [name for name in kept if name not in called]
         if spare:
             logger.warning("%s: %d arrays that the network does not want are left out: %s", where, len(spare), ", ".join(spare))
         kept = {name: array for name, array in kept.items() if name in called}
-    return Checkpoint(kept, _manifest(drawn, path, network, heard), called)
+    return kept
+
+
+def _classes(facts: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
+    """Names of the data set that mmengine noted in a file's meta; None where it noted none."""
+    noted = facts.get("dataset_meta")
+    found = None if not isinstance(noted, Mapping) else noted.get("classes", noted.get("CLASSES"))
+    if not isinstance(found, list | tuple) or not found:
+        return None
+    try:
+        return numbered(found)
+    except ValueError as error:
+        raise WeightsError(f"{where}: found classes {found!r:.80} in its meta, {error}") from error
 
 
 def _told(spec: YoloSpec, heard: testimony.Testimony, where: str) -> YoloSpec:
@@ -104,6 +163,8 @@ def _told(spec: YoloSpec, heard: testimony.Testimony, where: str) -> YoloSpec:
 def _undoubted(found: identify.Structure, where: str) -> YoloSpec:
     """The one published network of that structure. Raises WeightsError where there are several, or none."""
     spec, fitting = found.spec, identify.candidates(found)
+    if isinstance(spec, YoloWorldSpec):  # published with one activation, and its words are an input
+        return spec
     if isinstance(spec, Yolov5Spec) and isinstance(spec.head, AnchorHead) and not fitting:
         raise WeightsError(
             f"{where}: these arrays do not say which activation they were trained with, and no YOLOv5 was published with "
@@ -126,26 +187,45 @@ def _difference(drawn: object, named: object) -> str:
     return ", ".join(f"{key} {value!r}" for key, value in vars(drawn).items() if value != vars(named)[key])
 
 
-def _manifest(spec: YoloSpec, path: Path, network: Pickled | None, heard: testimony.Testimony | None) -> Manifest:
-    names = None if heard is None else heard.names
-    if heard is not None and names is None:
-        logger.warning("%s: it says no names of its classes: labels are numbers", path)
-    if names is None:
-        names = tuple(map(str, range(spec.classes)))
-    if len(names) != spec.classes:
-        raise WeightsError(f"{path}: found {len(names)} names for a network of {spec.classes} classes; expected one a class")
-    facts = {} if network is None else network.facts
+def _manifest(
+    spec: YoloSpec,
+    path: Path,
+    facts: Mapping[str, Any],
+    names: tuple[str, ...] | None,
+    *,
+    official: bool = False,
+    prompts: WordVectors | None = None,
+) -> Manifest:
+    is_world, silent = isinstance(spec, YoloWorldSpec), _SILENT_LICENCE
+    if isinstance(spec, YoloWorldSpec):
+        silent = _SILENT_OFFICIAL if official else _SILENT_WORLD
+        thresholds = Thresholds(conf=0.1, iou=0.7)
+    else:
+        thresholds = Thresholds(conf=0.25, iou=0.7 if isinstance(spec.head, DistributionHead) else 0.45)
     stride = max(spec.strides)
     return Manifest(
         name=line(path.stem),
-        names=names,
-        open=False,
+        names=_names(spec, path, names, prompts),
+        open=is_open(spec),
         preprocessing=Preprocessing(size=_size(facts, spec.strides), stride=max(stride, 32)),
-        thresholds=Thresholds(conf=0.25, iou=0.7 if isinstance(spec.head, DistributionHead) else 0.45),
+        thresholds=thresholds,
         spec=spec,
+        background=_BACKGROUND if is_world and is_open(spec) and prompts is None else None,
         origin=_origin(facts, spec),
-        licence=line(facts["license"]) if isinstance(facts.get("license"), str) else _SILENT_LICENCE,
+        licence=line(facts["license"]) if isinstance(facts.get("license"), str) else silent,
     )
+
+
+def _names(spec: YoloSpec, path: Path, names: tuple[str, ...] | None, prompts: WordVectors | None) -> tuple[str, ...]:
+    """What labels are called: as the file says; else the names of COCO where words are an input, and numbers."""
+    if names is None and is_open(spec) and prompts is None:
+        return coco.NAMES
+    count = len(prompts.vectors) if prompts is not None else spec.classes
+    if names is None:
+        return tuple(map(str, range(count)))
+    if len(names) != count and not (is_open(spec) and prompts is None):
+        raise WeightsError(f"{path}: found {len(names)} names for a network of {count} classes; expected one a class")
+    return names
 
 
 def _size(facts: Mapping[str, Any], strides: tuple[int, ...]) -> int:
@@ -162,5 +242,7 @@ def _size(facts: Mapping[str, Any], strides: tuple[int, ...]) -> int:
 def _origin(facts: Mapping[str, Any], spec: YoloSpec) -> str:
     """When and by what the file was written, as far as it says."""
     kind = "YOLOv5" if isinstance(spec.head, AnchorHead) else "YOLOv5u" if isinstance(spec, Yolov5Spec) else "YOLOv8"
-    said = [f"{key} {facts[key]}" for key in ("version", "date") if isinstance(facts.get(key), str)]
+    if isinstance(spec, YoloWorldSpec):
+        kind = f"YOLO-World {spec.version}"
+    said = [f"{key} {facts[key]}" for key in ("version", "date", "mmengine_version", "time") if isinstance(facts.get(key), str)]
     return ", ".join([f"a checkpoint of {kind}", *map(line, said)])

@@ -1,26 +1,23 @@
 """Which network a file's arrays belong to, told from published names and shapes alone.
 
-Sources: spec yolov5-yolov8.md, sections 1.2, 1.6, 1.7, 2.4 and 2.7. What shapes cannot say (activation, pools, strides of a plain
-state_dict) is the published form's unless the pickled modules or the user say otherwise.
+Sources: spec yolov5-yolov8.md, sections 1.2, 1.6, 1.7, 2.4 and 2.7; YOLO-World is told in `world`. What shapes cannot say (activation,
+pools, strides of a plain state_dict) is the published form's unless the pickled modules or the user say otherwise.
 """
 
 import logging
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from wordbox.checkpoints import world
+from wordbox.checkpoints.shapes import Arrays, Shapes
 from wordbox.errors import WeightsError
-from wordbox.specs import AnchorHead, Anchors, DistributionHead, YoloSpec, Yolov5Spec, Yolov8Spec
+from wordbox.specs import AnchorHead, Anchors, DistributionHead, YoloSpec, Yolov5Spec, Yolov8Spec, YoloWorldSpec
 from wordbox.variants import ANCHORS, GENERATIONS, YOLOV5_SIZES, named
 
-Arrays = Mapping[str, NDArray[Any]]
-
 _ROW = re.compile(r"model\.([0-9]{1,4})\.")
-_TASKS = {"proto": "segmentation", "cv4": "segmentation, poses, oriented boxes or open vocabularies"}
+_TASKS = {"proto": "segmentation", "cv4": "segmentation, poses, oriented boxes or another open vocabulary than YOLO-World's"}
 
 logger = logging.getLogger("wordbox")
 
@@ -70,24 +67,26 @@ def structure(arrays: Arrays, where: str) -> Structure:
         shown = ", ".join(list(arrays)[:5])
         raise WeightsError(f"{where}: found {len(arrays)} arrays ({shown}...), expected names such as model.0.conv.weight; it is no YOLO")
     last = max(rows)
+    if any(name.startswith(world.GATE) for name in arrays):
+        return Structure(world.of_ultralytics(arrays, last, where), v1=False)
     if f"model.{last}.cv2.0.0.conv.weight" in arrays:
         kind = "distribution"
     elif f"model.{last}.m.0.weight" in arrays or (last == 27 and "model.18.weight" in arrays):
         kind = "anchor"
     else:
         raise WeightsError(
-            f"{where}: its last row, {last}, is neither YOLOv5's head nor YOLOv8's; Wordbox reads detection networks of both"
+            f"{where}: its last row, {last}, is the head of no YOLOv5, YOLOv8 or YOLO-World; Wordbox reads detection networks of these"
         )
     for part, task in _TASKS.items():
         if any(name.startswith(f"model.{last}.{part}.") for name in arrays):
-            raise WeightsError(f"{where}: these weights are for {task}; this version reads detection networks of YOLOv5 and YOLOv8")
+            raise WeightsError(f"{where}: these weights are for {task}; Wordbox reads detection networks of YOLOv5, YOLOv8 and YOLO-World")
     form = _FORMS.get((last, kind))
     if form is None:
         raise WeightsError(
             f"{where}: a modified network: its head is row {last}, and those of the networks that Wordbox knows are rows "
             f"{', '.join(str(row) for row, one in _FORMS if one == kind)}"
         )
-    take = _Shapes(arrays, where)
+    take = Shapes(arrays, where)
     try:
         spec = _yolov5(take, form, last, kind) if form.family == "yolov5" else _yolov8(take, form, last)
     except ValueError as error:  # numbers that no network can have
@@ -100,7 +99,7 @@ def structure(arrays: Arrays, where: str) -> Structure:
 def candidates(found: Structure) -> list[str]:
     """Names of the published YOLOv5s of this structure that differ in what shapes cannot tell, one for each activation."""
     spec = found.spec
-    if isinstance(spec, Yolov8Spec) or isinstance(spec.head, DistributionHead):
+    if not isinstance(spec, Yolov5Spec) or isinstance(spec.head, DistributionHead):
         return []
     p6 = len(spec.strides) == 4
     tags = [tag for tag in _generations(spec) if (tag == "v1.0") == found.v1 and (GENERATIONS[tag].p6 or not p6)]
@@ -122,7 +121,7 @@ def published_size(spec: Yolov5Spec) -> str | None:
 
 def decided(found: YoloSpec, name: str, where: str) -> YoloSpec:
     """`found` with what shapes cannot tell taken from the network called `name`. Raises WeightsError where the two do not fit."""
-    wanted = named(name, found.classes)
+    wanted = named(name, max(found.classes, 1))
     if isinstance(wanted, Yolov5Spec) and isinstance(found, Yolov5Spec):
         merged = replace(found, activation=wanted.activation, csp_activation=wanted.csp_activation, pool_sides=wanted.pool_sides)
         differences = _differences(merged, wanted)
@@ -132,7 +131,9 @@ def decided(found: YoloSpec, name: str, where: str) -> YoloSpec:
         if differences and not own_depth:
             raise WeightsError(f"{where}: it is no {name}: {'; '.join(differences)}")
         return merged
-    if isinstance(wanted, Yolov8Spec) and isinstance(found, Yolov8Spec):
+    if (isinstance(wanted, Yolov8Spec) and isinstance(found, Yolov8Spec)) or (
+        isinstance(wanted, YoloWorldSpec) and isinstance(found, YoloWorldSpec)
+    ):
         merged8 = replace(found, activation=wanted.activation)
         differences = _differences(merged8, wanted)
         if differences:
@@ -156,34 +157,7 @@ def _differences(found: object, wanted: object) -> list[str]:
     return [f"{key} is {mine[key]!r}, expected {theirs[key]!r}" for key in mine if key != "head" and mine[key] != theirs[key]]
 
 
-class _Shapes:
-    """Shapes by name. Something stands in for what is missing, so that `finish` can say all of it at once."""
-
-    def __init__(self, arrays: Arrays, where: str) -> None:
-        self.arrays = arrays
-        self.where = where
-        self._faults: list[str] = []
-
-    def out(self, name: str) -> int:
-        """Output channels of the kernel `name`."""
-        array = self.arrays.get(name)
-        if array is None or array.ndim == 0 or array.shape[0] == 0:
-            self._faults.append(f"{name} {'is missing' if array is None else f'has shape {list(array.shape)}'}")
-            return 8
-        return int(array.shape[0])
-
-    def finish(self) -> None:
-        """Raise WeightsError with every kernel that was asked for in vain, if there are any."""
-        if self._faults:
-            raise WeightsError(f"{self.where}: the network cannot be told, since {', '.join(self._faults)}; the file is cut or modified")
-
-    def count(self, prefix: str) -> int:
-        """How many numbered parts stand below `prefix`; at least 1."""
-        pattern = re.compile(re.escape(prefix) + r"\.([0-9]{1,4})\.")
-        return max((int(found[1]) + 1 for found in map(pattern.match, self.arrays) if found), default=1)
-
-
-def _yolov5(take: _Shapes, form: _Form, last: int, kind: str) -> Yolov5Spec:
+def _yolov5(take: Shapes, form: _Form, last: int, kind: str) -> Yolov5Spec:
     arrays, stages = take.arrays, form.stages
     focus = "model.0.conv.conv.weight" in arrays
     end = 2 * stages
@@ -214,7 +188,7 @@ def _yolov5(take: _Shapes, form: _Form, last: int, kind: str) -> Yolov5Spec:
     )
 
 
-def _yolov8(take: _Shapes, form: _Form, last: int) -> Yolov8Spec:
+def _yolov8(take: Shapes, form: _Form, last: int) -> Yolov8Spec:
     end = 2 * form.stages
     head, classes = _distribution(take, last)
     # C2 keeps two halves, C2f those and every bottleneck's output
@@ -231,7 +205,7 @@ def _yolov8(take: _Shapes, form: _Form, last: int) -> Yolov8Spec:
     )
 
 
-def _distribution(take: _Shapes, last: int) -> tuple[DistributionHead, int]:
+def _distribution(take: Shapes, last: int) -> tuple[DistributionHead, int]:
     """The head, whose widths depend on the release that built it (trap T13), and its classes."""
     depthwise = f"model.{last}.cv3.0.0.1.conv.weight" in take.arrays
     head = DistributionHead(
@@ -243,7 +217,7 @@ def _distribution(take: _Shapes, last: int) -> tuple[DistributionHead, int]:
     return head, take.out(f"model.{last}.cv3.0.2.weight")
 
 
-def _anchors(take: _Shapes, last: int, strides: tuple[int, ...]) -> Anchors:
+def _anchors(take: Shapes, last: int, strides: tuple[int, ...]) -> Anchors:
     """Anchors in pixels, finest level first, from the buffer that holds them in cells (trap T16); the published ones without it."""
     name = f"model.{last}.anchors"
     buffer = take.arrays.get(name)

@@ -62,6 +62,14 @@ def find_network(tree: Any, where: str) -> Pickled | dict[str, NDArray[Any]]:
     raise WeightsError(f"{where}: found {_described(tree)}; expected a network under 'ema' or 'model', or a state_dict of named arrays")
 
 
+def meta(tree: Any, where: str) -> dict[str, Any]:
+    """The plain entries that mmengine notes as `meta` beside a state_dict; none where there are none."""
+    noted = tree.get("meta") if type(tree) is dict else None
+    if type(noted) is not dict:
+        return {}
+    return _Plain(where).items({name: value for name, value in noted.items() if _is_named(name)}, "meta")
+
+
 def _is_module(value: Any) -> bool:
     return type(value) is Stub and type(value.state) is dict and type(value.state.get("_modules")) is dict
 

@@ -41,12 +41,12 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest | None]:
     return arrays, found
 
 
-def write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Manifest) -> None:
-    """Write a native file. Equal contents give equal bytes."""
+def write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Manifest | None) -> None:
+    """Write a native file, or bare arrays where there is no Manifest. Equal contents give equal bytes."""
     ordered = {name: np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape) for name in sorted(arrays)}
     draft = path.with_name(f".{path.name}.part")
     try:
-        draft.write_bytes(save(ordered, metadata=facts.to_metadata()))
+        draft.write_bytes(save(ordered, metadata=None if facts is None else facts.to_metadata()))
         os.replace(draft, path)  # whole or not at all
     finally:
         draft.unlink(missing_ok=True)

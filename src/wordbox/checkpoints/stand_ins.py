@@ -132,6 +132,21 @@ def _stub(kind: str) -> Make:
     return lambda _, arguments: Stub(kind, arguments)
 
 
+def _attribute(kind: str) -> Make:
+    """`getattr`, with which mmengine's pickles name methods of its own classes: a stub stands for the method."""
+
+    def make(limits: Limits, arguments: tuple[Any, ...]) -> Stub:
+        match arguments:
+            case (Name() as owner, str() as name) if owner.kind.startswith("mmengine.") and name.isidentifier() and name[:2] != "__":
+                limits.charge(len(name))
+                return Stub(f"{owner.kind}.{name}")
+        raise limits.fault(
+            f"its pickle asks for {kind} of something, a part of Python that no checkpoint needs; nothing was run; do not trust this file"
+        )
+
+    return make
+
+
 def _bad(limits: Limits, what: str, arguments: tuple[Any, ...]) -> WeightsError:
     found = ", ".join(type(argument).__name__ for argument in arguments[:8])
     return limits.fault(f"its pickle makes {what} from ({found}), which does not fit; the file is damaged or forged")
@@ -300,7 +315,7 @@ def _device(limits: Limits, arguments: tuple[Any, ...]) -> str:
 
 _KEYS = frozenset({str, bytes, bool, float, type(None), Stub, Name})
 # Names of packages whose classes are networks: objects of these may be made by a call too.
-_MODULES = ("models.", "yolov5.", "utils.", "ultralytics.", "torch.nn.", "torchvision.")
+_MODULES = ("models.", "yolov5.", "utils.", "ultralytics.", "torch.nn.", "torchvision.", "mmengine.")
 # What Python brings, under its names of today and of Python 2, on any system.
 _PYTHON = frozenset(sys.stdlib_module_names) | {
     "__builtin__",
@@ -325,6 +340,8 @@ _MAKERS: Mapping[str, Make] = {
     **{f"{module}.bytes": _no_bytes for module in _BUILTINS},
     **{f"{module}.{name}": _path for module in ("pathlib", "pathlib._local") for name in _PATHS},
     **{kind: _stub(kind) for kind in ("argparse.Namespace", "types.SimpleNamespace")},
+    **{f"datetime.{name}": _stub(f"datetime.{name}") for name in ("datetime", "date", "time", "timedelta", "timezone")},
+    **{f"{module}.getattr": _attribute(f"{module}.getattr") for module in _BUILTINS},
     "_codecs.encode": _encode,
     **{f"numpy.{core}.multiarray._reconstruct": _array for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},

@@ -1,6 +1,6 @@
 """What the pickled modules of a YOLO testify beside their arrays: task, activation, epsilon, strides, names, wiring.
 
-Source: spec yolov5-yolov8.md, sections 2.3, 2.5 and 2.7.
+Sources: spec yolov5-yolov8.md, sections 2.3, 2.5 and 2.7; spec yolo-world.md, sections 1.6 and 7.4.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,29 +12,37 @@ from wordbox.checkpoints.modules import Module, Pickled
 from wordbox.errors import WeightsError
 from wordbox.layers import Layer
 from wordbox.manifest import numbered
-from wordbox.specs import ACTIVATIONS, Activation
+from wordbox.specs import ACTIVATIONS, GATE_HEAD, Activation
 
 _TASKS = {
     "SegmentationModel": "segmentation",
     "ClassificationModel": "classification",
     "PoseModel": "pose estimation",
     "OBBModel": "detection of oriented boxes",
-    "WorldModel": "open-vocabulary detection (YOLO-World)",
+    "YOLOEModel": "open-vocabulary detection by YOLOE",
     "RTDETRDetectionModel": "detection by RT-DETR",
     "Segment": "segmentation",
     "Classify": "classification",
     "Pose": "pose estimation",
     "OBB": "detection of oriented boxes",
-    "WorldDetect": "open-vocabulary detection (YOLO-World)",
 }
 _OURS = ("models.", "yolov5.models.", "ultralytics.nn.", "utils.activations.", "yolov5.utils.activations.")
 _BLOCKS = {
     *("Model", "DetectionModel", "Detect", "Conv", "DWConv", "Focus", "Concat", "Bottleneck", "BottleneckCSP", "C3", "C3TR"),
-    *("TransformerBlock", "TransformerLayer", "SPP", "SPPF", "C2f", "C2", "DFL"),
+    *("TransformerBlock", "TransformerLayer", "SPP", "SPPF", "C2f", "C2", "DFL", "WorldModel", "WorldDetect", "C2fAttn"),
+    *("MaxSigmoidAttnBlock", "ImagePoolingAttn", "ContrastiveHead", "BNContrastiveHead"),
 }
 _TORCH = {
     *("Sequential", "ModuleList", "Conv2d", "BatchNorm2d", "MaxPool2d", "Upsample", "Identity", "Linear", "MultiheadAttention"),
     *("NonDynamicallyQuantizableLinear", "Dropout"),
+}
+_WORLD_TORCH = {"LayerNorm", "AdaptiveMaxPool2d"}  # in YOLO-World alone
+_BARE = ".attn.proj_conv.act"  # the convolution inside a gate of YOLO-World, which has none
+_WORLD: Mapping[str, Mapping[str, float]] = {  # what the modules of YOLO-World are built with, the same in every published one
+    "MaxSigmoidAttnBlock": {"hc": GATE_HEAD, "scale": 1},
+    "ImagePoolingAttn": {"hc": GATE_HEAD, "scale": 1, "k": 3},
+    "LayerNorm": {"eps": 1e-5},
+    "AdaptiveMaxPool2d": {"output_size": 3},
 }
 _TRAINING = ("torch.nn.modules.loss.", "ultralytics.utils.", "ultralytics.yolo.utils.")
 
@@ -50,6 +58,8 @@ class Testimony:
     strides: tuple[int, ...] | None
     names: tuple[str, ...] | None
     pool_sides: tuple[int, ...] | None
+    vectors: object = None
+    """What a YOLO-World keeps as the vectors of its names, unchecked; None for others."""
 
 
 def hear(network: Pickled, where: str) -> Testimony:
@@ -60,10 +70,11 @@ def hear(network: Pickled, where: str) -> Testimony:
     inside: list[Module] = []
     joined: list[Module] = []
     for module in network.modules:
-        if _activation(module) is not None:
+        if _activation(module) is not None and not module.path.endswith(_BARE):
             owner = by_path.get(module.path.rpartition(".")[0])
             (joined if owner is not None and _short(owner.kind) == "BottleneckCSP" else inside).append(module)
-    bare = [module.path for module in network.modules if module.path.endswith(".act") and _short(module.kind) == "Identity"]
+    acts = [module for module in network.modules if module.path.endswith(".act")]
+    bare = [module.path for module in acts if _short(module.kind) == "Identity" and not module.path.endswith(_BARE)]
     if bare or not inside:
         shown = ", ".join(bare[:5]) or "none was found"
         raise WeightsError(f"{where}: a modified network: expected an activation behind every convolution ({shown})")
@@ -82,6 +93,7 @@ def hear(network: Pickled, where: str) -> Testimony:
         strides=_strides(head, root, where),
         names=_names(root.attributes.get("names"), where),
         pool_sides=_pool_sides(network.modules),
+        vectors=root.attributes.get("txt_feats") if _short(head.kind) == "WorldDetect" else None,
     )
 
 
@@ -99,7 +111,7 @@ def check_wiring(network: Pickled, table: Sequence[Layer], where: str) -> None:
             faults.append(f"row {layer.index} is missing, expected {layer.module}")
         elif _short(found.kind) != layer.module:
             faults.append(f"row {layer.index} is a {_short(found.kind)}, expected {layer.module}")
-        elif _sources(found) not in (None, layer.sources):
+        elif _rows(_sources(found), layer.index) not in (None, _rows(layer.sources, layer.index)):
             faults.append(f"row {layer.index} takes rows {_shown(found.attributes['f'])}, expected {list(layer.sources)}")
         else:
             faults += _inner_faults(network.modules, found, layer)
@@ -113,15 +125,16 @@ def _check_task(network: Pickled, where: str) -> None:
     for kind in (network.kind, *(module.kind for module in network.modules)):
         if _short(kind) in _TASKS and kind.startswith(_OURS):
             raise WeightsError(
-                f"{where}: these weights are for {_TASKS[_short(kind)]}; this version reads detection networks of YOLOv5 and YOLOv8"
+                f"{where}: these weights are for {_TASKS[_short(kind)]}; Wordbox reads detection networks of YOLOv5, YOLOv8 and YOLO-World"
             )
 
 
-def _check_modules(modules: Iterable[Module], where: str) -> None:
-    foreign = []
+def _check_modules(modules: Sequence[Module], where: str) -> None:
+    foreign: list[str] = []
+    known = _TORCH | (_WORLD_TORCH if any(_short(module.kind) == "WorldDetect" for module in modules) else set())
     for module in modules:
         own = module.kind.startswith(_OURS) and (_short(module.kind) in _BLOCKS or _activation(module) is not None)
-        torch = module.kind.startswith("torch.nn.modules.") and (_short(module.kind) in _TORCH or _activation(module) is not None)
+        torch = module.kind.startswith("torch.nn.modules.") and (_short(module.kind) in known or _activation(module) is not None)
         if not own and not torch and not module.kind.startswith(_TRAINING) and module.kind not in foreign:
             foreign.append(module.kind)
     if foreign:
@@ -145,12 +158,15 @@ def _one_activation(modules: Iterable[Module], where: str) -> tuple[Activation |
     return next(iter(found), (None, None))
 
 
-def _head(modules: Iterable[Module], where: str) -> Module:
-    heads = [module for module in modules if _short(module.kind) == "Detect"]
+def _head(modules: Sequence[Module], where: str) -> Module:
+    heads = [module for module in modules if _short(module.kind) in ("Detect", "WorldDetect")]
     if len(heads) != 1:
         raise WeightsError(
             f"{where}: found {len(heads)} modules called Detect, expected one: this is no detection network that Wordbox knows"
         )
+    root = modules[0]
+    if (_short(root.kind) == "WorldModel") != (_short(heads[0].kind) == "WorldDetect"):
+        raise WeightsError(f"{where}: a modified network: a {root.kind} whose head is a {heads[0].kind}, which do not belong together")
     return heads[0]
 
 
@@ -193,6 +209,11 @@ def _sources(module: Module) -> tuple[int, ...] | None:
     return tuple(value) if isinstance(value, list | tuple) and all(isinstance(one, int) for one in value) else None
 
 
+def _rows(sources: tuple[int, ...] | None, index: int) -> tuple[int, ...] | None:
+    """Sources as numbers of rows: -1 is the row before."""
+    return sources and tuple(index + source if source < 0 else source for source in sources)
+
+
 def _inner_faults(modules: Iterable[Module], row: Module, layer: Layer) -> Iterable[str]:
     """Shortcuts, steps and enlargement that are not the published ones."""
     if layer.module == "Upsample":
@@ -205,6 +226,7 @@ def _inner_faults(modules: Iterable[Module], row: Module, layer: Layer) -> Itera
         if module.path != row.path and not module.path.startswith(f"{row.path}."):
             continue
         kind, added = _short(module.kind), module.attributes.get("add")
+        yield from _world_faults(module, kind, layer)
         if kind == "Bottleneck" and isinstance(added, int) and bool(added) != shortcut:
             yield f"{module.path} {'lacks' if shortcut else 'has'} a shortcut"
         if kind in ("Conv2d", "MaxPool2d"):
@@ -217,7 +239,21 @@ def _inner_faults(modules: Iterable[Module], row: Module, layer: Layer) -> Itera
 def _has_shortcut(layer: Layer) -> bool:
     """What the arguments of a CSP row say: C2f's is off unless said, the others' on."""
     said = [argument for argument in layer.arguments if isinstance(argument, bool)]
-    return said[0] if said else layer.module not in ("C2f", "C2")
+    return said[0] if said else layer.module not in ("C2f", "C2", "C2fAttn")
+
+
+def _world_faults(module: Module, kind: str, layer: Layer) -> Iterable[str]:
+    """Where parts of YOLO-World alone are not the published ones: same shapes, other answers."""
+    for what, wanted in _WORLD.get(kind, {}).items():
+        value = module.attributes.get(what)
+        if value is not None and _number(value) != wanted:
+            yield f"{module.path} has the {what} {_shown(value)}, expected {wanted:g}"
+    if module.path.endswith(_BARE) and layer.module == "C2fAttn" and kind != "Identity":
+        yield f"{module.path} is a {kind}, expected none behind the convolution of a gate"
+    if layer.module == "WorldDetect" and module.path == f"model.{layer.index}.cv4.0":
+        wanted_kind = "BNContrastiveHead" if layer.arguments[-1] else "ContrastiveHead"
+        if kind != wanted_kind:
+            yield f"{module.path} is a {kind}, expected {wanted_kind}"
 
 
 def _number(value: object) -> float | None:

@@ -63,7 +63,7 @@ def locate(entry: Entry) -> Path | None:
     In the current folder a file whose size and checksum nobody stated counts for the plain name alone, not for one tag of several.
     """
     beside, kept = places(entry)
-    if beside.is_file() and (ENTRIES[entry.file.removesuffix(".pt")] == entry or entry.bytes or entry.sha256):
+    if beside.is_file() and (ENTRIES[Path(entry.file).stem.lower()] == entry or entry.bytes or entry.sha256):
         _check(entry, beside)
         return beside
     if kept.is_file():
@@ -95,15 +95,16 @@ def _check(entry: Entry, path: Path) -> None:
     others = [other for other in ENTRIES.values() if other.file == entry.file and other.sha256 not in (None, entry.sha256)]
     try:
         size = path.stat().st_size
-        checksum = _sha256(path) if others or entry.sha256 else None
+        checksum = _sha256(path) if others or entry.sha256 or entry.begins else None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); looked for {path.resolve()}") from error
     owner = next((other.name for other in others if other.sha256 == checksum), None)
-    if owner is None and entry.bytes in (None, size) and entry.sha256 in (None, checksum):
+    if owner is None and entry.bytes in (None, size) and entry.sha256 in (None, checksum) and (checksum or "").startswith(entry.begins):
         return
     found = f"the file of {owner}" if owner else f"a file of {size:,} bytes with the sha256 {checksum}"
     size_known = "" if entry.bytes is None else f"{entry.bytes:,} bytes"
-    known = " and ".join(filter(None, (size_known, entry.sha256 and f"the sha256 {entry.sha256}")))
+    begins = entry.begins and f"a sha256 that begins with {entry.begins}"
+    known = " and ".join(filter(None, (size_known, entry.sha256 and f"the sha256 {entry.sha256}", begins)))
     wanted = f"that of {entry.name}" + (f" with {known}" if known else "")
     cut = f"if its download broke off, fetch {entry.address} again; " if owner is None and size < (entry.bytes or 0) else ""
     raise WeightsError(
