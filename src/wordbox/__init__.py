@@ -11,13 +11,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wordbox.api import convert, evaluate, export, load
+    from wordbox.api import bake, convert, evaluate, export, load
     from wordbox.detection.detections import Detections
     from wordbox.detection.detector import Detector
     from wordbox.errors import WordboxError
+    from wordbox.pipelines import pipeline
     from wordbox.vocabulary.words import Vocabulary
 
-__all__ = ["Detections", "Detector", "Vocabulary", "WordboxError", "__version__", "convert", "evaluate", "export", "load"]
+__all__ = [
+    "Detections",
+    "Detector",
+    "Vocabulary",
+    "WordboxError",
+    "__version__",
+    "bake",
+    "convert",
+    "evaluate",
+    "export",
+    "load",
+    "pipeline",
+]
 
 __version__ = "0.1.0"
 
@@ -26,10 +39,12 @@ _HOMES = {
     "Detector": "wordbox.detection.detector",
     "Vocabulary": "wordbox.vocabulary.words",
     "WordboxError": "wordbox.errors",
+    "bake": "wordbox.api",
     "convert": "wordbox.api",
     "evaluate": "wordbox.api",
     "export": "wordbox.api",
     "load": "wordbox.api",
+    "pipeline": "wordbox.pipelines",
 }
 
 

@@ -10,13 +10,16 @@ from wordbox import variants
 from wordbox.arrays import Named, of_layer
 from wordbox.errors import WeightsError
 from wordbox.graphs import count
+from wordbox.graphs.pooling import PATCHES
 from wordbox.layers import Layer, layers, layers_of_nano
 from wordbox.manifest import Manifest
 from wordbox.opening import Model
-from wordbox.specs import DistributionHead, NanoSpec, YoloSpec
+from wordbox.specs import DistributionHead, NanoSpec, YoloSpec, YoloWorldSpec, is_open
 
 YOLO_SIZE = 640
 """Operations of YOLOs are counted on a square canvas of this side, as published."""
+WORDS = 80
+"""... and those of words for this many of them, where they are an input."""
 
 
 def file(model: Model) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def network(name: str) -> dict[str, Any]:
         "network": name,
         **_figures(spec),
         "size": [size, size],
-        "open": False,
+        "open": is_open(spec),
         "words": None,
         "licence": None,
         "origin": None,
@@ -109,7 +112,7 @@ def _nano_rows(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], size: tuple[i
         if not name.startswith(("head.norm.", "head.scale.", "head.offset.")):
             sizes[next(owner for owner in owners if name.startswith(f"{owner}."))] += array.size
     height, width = size
-    heads = [[4 * spec.bins + spec.embedding, height // stride, width // stride] for stride in spec.strides]
+    heads = [[4 * spec.bins + (spec.classes or spec.embedding), height // stride, width // stride] for stride in spec.strides]
     shapes = [[row.channels, height // row.stride, width // row.stride] if row.stride else heads for row in rows]
     return [_said(row, sizes.get(row.name, 0), shape) for row, shape in zip(rows, shapes, strict=True)]
 
@@ -128,14 +131,32 @@ def _said(layer: Layer, parameters: int, output: list[Any]) -> dict[str, Any]:
 
 
 def _head_shapes(spec: YoloSpec) -> list[list[int]]:
-    head = spec.head
-    depth = 4 * head.bins + spec.classes if isinstance(head, DistributionHead) else len(head.anchors[0]) * (5 + spec.classes)
+    head, labels = spec.head, WORDS if is_open(spec) else spec.classes
+    depth = 4 * head.bins + labels if isinstance(head, DistributionHead) else len(head.anchors[0]) * (5 + labels)
     return [[depth, YOLO_SIZE // stride, YOLO_SIZE // stride] for stride in spec.strides]
 
 
 def _flops(spec: YoloSpec, every: list[Named]) -> int:
-    """Twice the multiply-adds of all convolutions ("conv" in spec yolov5-yolov8.md, section 1.9)."""
+    """Twice the multiply-adds of all convolutions ("conv" in spec yolov5-yolov8.md, section 1.9), and of words."""
     total = sum(math.prod(named.shape) * (YOLO_SIZE // named.stride) ** 2 for named in every if named.stride and len(named.shape) == 4)
     if isinstance(spec.head, DistributionHead):  # the ramp is a convolution too, over four sides of every cell
         total += spec.head.bins * 4 * sum((YOLO_SIZE // stride) ** 2 for stride in spec.strides)
+    if isinstance(spec, YoloWorldSpec):
+        total += _of_words(spec, every, spec.folded or WORDS)
     return 2 * total
+
+
+def _of_words(spec: YoloWorldSpec, every: list[Named], words: int) -> int:
+    """Multiply-adds of what words do: gates, attention, and the comparison with every cell, as published: each cell's vector with each
+    word's (spec yolo-world.md, section 1.5)."""
+    cells = [(YOLO_SIZE // stride) ** 2 for stride in spec.strides]
+    total = sum(math.prod(named.shape) * words for named in every if named.name.endswith(".guide.weight"))
+    total += sum(named.shape[0] * words * (YOLO_SIZE // named.stride) ** 2 for named in every if ".gate.project.conv." in named.name)
+    if not (spec.phrases and spec.version == "v2"):
+        total += spec.embedding * words * sum(cells)
+    if spec.version == "v1":
+        width, patches = spec.pooled_width, PATCHES**2 * len(cells)
+        widths = spec.widths[-len(cells) :]
+        total += sum(c_in * width * count for c_in, count in zip(widths, cells, strict=True))
+        total += 2 * width * width * patches + 2 * spec.embedding * width * words + 2 * width * patches * words
+    return total

@@ -1,17 +1,19 @@
-"""Load, convert, export, evaluate, describe: the bridge between files, graphs, engines and detectors."""
+"""Load, bake, convert, export, evaluate, describe: the bridge between files, graphs, engines and detectors."""
 
 import importlib.util
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from wordbox import about, opening
-from wordbox.checkpoints import native
+from wordbox import about, baking, opening
 from wordbox.data.records import Dataset
 from wordbox.detection.detector import Detector
+from wordbox.encoding import MODELS, encoder_of, with_vectors
 from wordbox.engines import names
-from wordbox.errors import EngineError, InputError, WeightsError, extra_module
+from wordbox.errors import EngineError, WeightsError, extra_module
 from wordbox.evaluation import run
 from wordbox.evaluation.report import Report
 from wordbox.images.sources import find
@@ -38,61 +40,86 @@ def load(
     precision: str = "float32",
     threads: int | None = None,
     spec: str | None = None,
+    text_encoder: str | Path | None = None,
+    background: bool = True,
 ) -> Detector:
     """A Detector from a model file, or the model inside the package where nothing (or "wordbox-nano") is named.
 
-    A file is a checkpoint of YOLOv5 or YOLOv8 (`.pt`, `.pth`, or bare `.safetensors`), of which nothing is run, a `.safetensors` of
-    ours, an `.onnx`, ours or another tool's, or OpenVINO's `.xml` of ours; or a published name such as "yolov5s", whose file lies
-    here or in the cache. `engine` is "auto", "onnxruntime", "openvino" or "torch" (`wordbox.engines.names`); `precision` "float32", or less
-    where the engine has it. `threads` is how many processors to use, all that this process may use where None. `device` is "cpu", or
-    "cuda" for the engines that reach it. `synonyms=False` switches off the list of synonyms that an open model's words are looked up
-    in. `spec` names the network where bare arrays leave it open, such as "yolov5s@v3.1". The licence of weights that are not
-    Wordbox's own is said once. Raises WeightsError, EngineError or InputError.
+    A file is a checkpoint of YOLOv5, YOLOv8 or YOLO-World (`.pt`, `.pth`, or bare `.safetensors`), of which nothing is run, a
+    `.safetensors` of ours, an `.onnx`, ours or another tool's, or OpenVINO's `.xml` of ours; or a published name such as "yolov5s", whose
+    file lies here or in the cache. `engine` is "auto", "onnxruntime", "openvino" or "torch" (`wordbox.engines.names`); `precision`
+    "float32", or less where the engine has it. `threads` is how many processors to use, all that this process may use where None.
+    `device` is "cpu", or "cuda" for the engines that reach it. `synonyms=False` switches off wordbox-nano's list of synonyms. `spec` names
+    the network where bare arrays leave it open, such as "yolov5s@v3.1". `text_encoder` is where a YOLO-World's words get their vectors: a
+    folder of CLIP from Hugging Face, an official `.pth`, an exported text encoder, or a `.vocab.safetensors`; what is inside the model or
+    beside it where None. `background=False` leaves out the word that YOLO-World was trained to see behind every list.
+    The licence of weights that are not Wordbox's own is said once. Raises WeightsError, EngineError or InputError.
     """
     path = opening.locate(source)
     kind = names.chosen(engine, path.suffix)
     options: _Options = {"where": str(path), "threads": threads, "device": device, "precision": precision}
+    origin, known, has_tower = None, None, False
     if path.suffix.lower() == ".xml":
         running, manifest = _from_xml(path, options)
     else:
         model = opening.read(path, spec=spec)
         opening.check_published(source, model)
-        running, manifest = _engine(kind, model, options), model.manifest
-    if path.parent != opening.MODELS:
+        running, manifest, known, has_tower = _engine(kind, model, options), model.manifest, model.words, bool(model.text)
+        origin = _Origin(kind, options, partial(opening.read, path, spec=spec))
+    if path.parent != MODELS:
         opening.say_licence(manifest.name, manifest.licence)
-    encoder = opening.encoder(path, manifest, synonyms=synonyms)
+    encoder = encoder_of(path, manifest, synonyms=synonyms, known=known, has_tower=has_tower, named=text_encoder, threads=threads)
     if encoder is not None and encoder.width != running.inputs["words"].shape[2]:
         wanted = running.inputs["words"].shape[2]
         raise WeightsError(f"{path}: its words are vectors of {wanted} numbers, but its text encoder gives {encoder.width}; one is wrong")
-    return Detector(running, manifest, encoder)
+    return Detector(running, manifest if background else replace(manifest, background=None), encoder, origin=origin)
 
 
-def convert(source: str | Path, out: str | Path, *, spec: str | None = None, strict: bool = True) -> Manifest:
-    """Write the arrays of a foreign checkpoint as a `.safetensors` of ours, with its Manifest inside, and give that Manifest.
+def bake(detector: Detector, words: Words) -> Detector:
+    """A Detector of fixed classes that finds what `detector` finds with `words`, sooner, and needs no text encoder.
 
-    Values keep their bits, and names become those of our networks. `spec` and `strict` are as in `load` and
-    `checkpoints.foreign.read`. Raises WeightsError where the arrays do not fit the network, InputError where `out` cannot be written.
+    YOLO-World's version 2 and wordbox-nano have the words in their weights from here on; version 1, whose words look at each picture,
+    keeps them as constants. `detector` stays open and can be baked again. `wordbox.export` writes the result. Raises WeightsError where
+    it was made from a graph or has fixed classes, VocabularyError where a word has no vector.
     """
-    path, target = opening.locate(source), Path(out)
-    if target.suffix.lower() != ".safetensors":
-        raise InputError(f"{target}: found the ending {target.suffix!r}, expected .safetensors; wordbox export writes other forms")
-    model = opening.read(path, spec=spec, strict=strict)
-    opening.check_published(source, model)
-    if model.arrays is None:
-        raise WeightsError(f"{path}: it holds a graph and no named arrays, so it cannot be converted; use the checkpoint it was made from")
-    if target.resolve() == path.resolve():
-        raise InputError(f"{target} is the checkpoint itself; choose another name")
-    model.graph()  # whatever does not fit is said now
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        native.write(target, model.arrays, model.manifest)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}; {target.resolve()}); choose another place") from error
+    origin = detector.origin
+    if not isinstance(origin, _Origin):
+        raise WeightsError(f"{detector.manifest.name}: it was made from a graph, whose weights have no names; bake the checkpoint of it")
+    model = origin.read()
+    baking.check(model)
+    vocabulary = detector.with_words(words).vocabulary
+    assert vocabulary is not None, "words have vectors where they are an input"
+    baked = baking.bake(model, vocabulary)
+    return Detector(_engine(origin.kind, baked, origin.options), baked.manifest, origin=replace(origin, read=lambda: baked))
+
+
+def how_baked(detector: Detector) -> str:
+    """What became of the words of a Detector that `bake` gave, in a sentence."""
+    return baking.said_of(detector.manifest)
+
+
+def convert(
+    source: str | Path | Detector, out: str | Path, *, layout: str = "native", spec: str | None = None, strict: bool = True
+) -> Manifest:
+    """Write the arrays of a checkpoint, or of what a Detector was made from, baked words included, and give the Manifest.
+
+    `layout` "native" is a `.safetensors` of ours, with the Manifest inside; "official" is a `.pth` as YOLO-World's authors name its
+    arrays, "ultralytics" a `.pt` with Ultralytics' names: dictionaries of names and arrays (a `.safetensors` too), without modules. Values
+    keep their bits. `spec` and `strict` are as in `load` and `checkpoints.foreign.read`. Raises WeightsError where the arrays do not fit
+    the network or the layout, InputError where `out` cannot be written.
+    """
+    from wordbox import writing
+
+    model, target = _model(source, spec, strict), Path(out)
+    writing.check(target, layout, model.path)
+    if model.exported is None:
+        model.graph()  # whatever does not fit is said now
+    writing.write(model, target, layout)
     return model.manifest
 
 
 def export(
-    source: str | Path | None,
+    source: str | Path | Detector | None,
     out: str | Path,
     *,
     nms: str = "host",
@@ -102,34 +129,45 @@ def export(
 ) -> "Verified | None":
     """Write a model's deployed graph as `.onnx`, or as OpenVINO's `.xml` with its `.bin`, its Manifest in the metadata.
 
-    `nms` "graph" puts suppression into the graph. `verify` runs both sides on `photos` (two in the package where None) and writes the
-    largest difference into the metadata; it is given back. Raises WeightsError, EngineError or InputError.
+    `source` is what `load` takes, or a Detector, baked or not. A YOLO-World that takes words gets a file beside it with their vectors:
+    its text encoder where it has one inside, else the vectors of its own names. `nms` "graph" puts suppression into the graph. `verify`
+    runs both sides on `photos` (two in the package where None) and writes the largest difference into the metadata; it is given back.
+    Raises WeightsError, EngineError or InputError.
     """
+    from wordbox.export import partner, target
     from wordbox.export import run as exporting
-    from wordbox.export import target
 
-    path, place = opening.locate(source), Path(out)
-    target.check(place, path)
-    model = opening.read(path, spec=spec)
-    opening.check_published(source, model)
-    if path.parent != opening.MODELS:
+    place, model = Path(out), _model(source, spec)
+    target.check(place, model.path)
+    if model.path.parent != MODELS:
         opening.say_licence(model.manifest.name, model.manifest.licence)
-    graph = model.graph()
-    check = None
-    if verify:
-        # where PyTorch is, its own drawing of the network is the other side
-        kind = "torch" if model.arrays is not None and importlib.util.find_spec("torch") else "onnxruntime"
-        running = _engine(kind, model, {"where": str(path), "threads": None, "device": "cpu", "precision": "float32"})
-        encoder = opening.encoder(path, model.manifest, synonyms=True)
+    with partner.drafted(model, place) as (model, words):
+        graph = model.graph()
+        check = None
+        if verify:
+            # where PyTorch is, its own drawing of the network is the other side
+            kind = "torch" if model.arrays is not None and importlib.util.find_spec("torch") else "onnxruntime"
+            running = _engine(kind, model, {"where": str(model.path), "threads": None, "device": "cpu", "precision": "float32"})
+            encoder = with_vectors(encoder_of(words, model.manifest), model.manifest)
 
-        def over(engine: "Engine") -> Detector:
-            return Detector(engine, model.manifest, encoder)
+            def over(engine: "Engine") -> Detector:
+                return Detector(engine, model.manifest, encoder)
 
-        pictures = find(str(photos) if photos is not None else str(PHOTOS / "*.jpg")).items
-        check = exporting.Check(reference=over(running), against=running.name, over=over, sources=pictures)
-    if check is not None:
-        logger.warning("comparing the file with the model on %d photos", len(check.sources))
-    return exporting.export(graph, place, nms=nms, check=check)
+            pictures = find(str(photos) if photos is not None else str(PHOTOS / "*.jpg")).items
+            check = exporting.Check(reference=over(running), against=running.name, over=over, sources=pictures)
+            logger.warning("comparing the file with the model on %d photos", len(check.sources))
+        return exporting.export(graph, place, nms=nms, check=check)
+
+
+def export_text_encoder(source: str | Path, out: str | Path, precision: str = "float32") -> float:
+    """Write the text tower in `source`, a folder of CLIP from Hugging Face or a model's file, as an `.onnx` with its tokenizer inside.
+
+    `precision` is how its matrices are kept: "float32", "float16" or "int8". Gives the least cosine between the vectors of COCO's 80 names
+    before and after. Raises WeightsError, InputError, or MissingExtraError without the extra `clip`.
+    """
+    from wordbox import towers
+
+    return towers.export(towers.read(Path(source)), Path(out), precision)
 
 
 def read_dataset(path: str | Path, split: str = "val") -> Dataset:
@@ -184,6 +222,18 @@ def describe(source: str | Path | None = None, *, spec: str | None = None) -> di
     return about.file(model)
 
 
+def _model(source: str | Path | Detector | None, spec: str | None, strict: bool = True) -> opening.Model:
+    """What `source` names, or what a Detector was made from, read."""
+    if isinstance(source, Detector):
+        if not isinstance(source.origin, _Origin):
+            raise WeightsError(f"{source.manifest.name}: it was made from a graph that is not kept; name its file instead")
+        return source.origin.read()
+    path = opening.locate(source)
+    model = opening.read(path, spec=spec, strict=strict)
+    opening.check_published(source, model)
+    return model
+
+
 class _Options(TypedDict):
     """What every engine is made with."""
 
@@ -191,6 +241,15 @@ class _Options(TypedDict):
     threads: int | None
     device: str
     precision: str
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What a Detector was made from, and how."""
+
+    kind: str
+    options: _Options
+    read: Callable[[], opening.Model]
 
 
 def _engine(kind: str, model: opening.Model, options: _Options) -> "Engine":

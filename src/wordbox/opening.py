@@ -4,11 +4,12 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 
@@ -16,21 +17,24 @@ from wordbox import specs, variants
 from wordbox.arrays import arrays
 from wordbox.checkpoints import foreign as checkpoint_of_others
 from wordbox.checkpoints import native
-from wordbox.errors import WeightsError
+from wordbox.encoding import MODELS, identity_of
+from wordbox.errors import VocabularyError, WeightsError
 from wordbox.graphs import ending, nano, suppression, yolo
 from wordbox.graphs import foreign as graph_of_others
 from wordbox.graphs.weights import Weights
-from wordbox.manifest import Manifest, Partner, from_metadata
+from wordbox.manifest import Manifest, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry
-from wordbox.specs import NanoSpec, YoloSpec
-from wordbox.vocabulary.encoders import TextEncoder
-from wordbox.vocabulary.table import TableEncoder
+from wordbox.specs import NanoSpec, YoloWorldSpec
+from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
 
 logger = logging.getLogger("wordbox")
 
 PACKAGED = "wordbox-nano"
-MODELS = Path(__file__).parent / "models"
+TEXT = "text."
+"""What leads the arrays of a text tower in a file of ours."""
+KNOWN = "vocabulary"
+"""The array of a file of ours that holds the vectors of its names."""
 ENDINGS = (".pt", ".pth", ".safetensors", ".onnx", ".xml")
 """What the names of model files end in."""
 
@@ -47,6 +51,10 @@ class Model:
     """What the file itself calls those arrays, where it has other names."""
     exported: onnx.ModelProto | None
     """The deployed graph of an .onnx file, another tool's with our ending."""
+    words: EmbeddedVocabulary | None = None
+    """Vectors that came with the model: those of its names, or prompts that were learned."""
+    text: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """The arrays of a text tower that came with the model, by our names; empty where none did."""
 
     def graph(self) -> onnx.ModelProto:
         """The deployed graph. Raises WeightsError where the arrays are not those of the network, or no graph can be drawn."""
@@ -139,12 +147,14 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
 
 def check_manifest(manifest: Manifest, path: Path) -> None:
     """Raise WeightsError where what the file `path` says of itself is too little, or contradicts itself."""
-    if not manifest.names or (manifest.open and manifest.encoder is None):
+    spec = manifest.spec
+    if not manifest.names or (manifest.open and manifest.encoder is None and not isinstance(spec, YoloWorldSpec)):
         lacks = "names" if not manifest.names else "the text encoder of its words"
         raise WeightsError(f"{path}: its manifest lacks {lacks}; make the file anew")
-    if isinstance(manifest.spec, YoloSpec) and (manifest.open or len(manifest.names) != manifest.spec.classes):
+    if spec is not None and (manifest.open != specs.is_open(spec) or (not manifest.open and len(manifest.names) != spec.classes)):
         said = "is open" if manifest.open else f"has {len(manifest.names)} names"
-        raise WeightsError(f"{path}: its manifest {said}, but its network has {manifest.spec.classes} fixed classes; make the file anew")
+        has = "takes words" if specs.is_open(spec) else f"has {spec.classes} fixed classes"
+        raise WeightsError(f"{path}: its manifest {said}, but its network {has}; make the file anew")
 
 
 def check_published(source: str | Path | None, model: Model) -> None:
@@ -157,18 +167,6 @@ def check_published(source: str | Path | None, model: Model) -> None:
         raise WeightsError(
             f"{model.path}: its network is not the published {entry.name}; to use it as it is, name its path: {model.path.absolute()}"
         )
-
-
-def encoder(model: Path, manifest: Manifest, *, synonyms: bool) -> TextEncoder | None:
-    """The text encoder that an open model names: beside it, or the one in the package, whichever has the right checksum."""
-    partner = manifest.encoder
-    if partner is None or not manifest.open:
-        return None
-    tried = [model.parent / partner.name, MODELS / partner.name]
-    for path in tried:
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == partner.sha256:
-            return TableEncoder.load(path, synonyms=synonyms)
-    raise _no_encoder(model, partner, tried[0])
 
 
 def check_graph(taken: Collection[str], given: Collection[str], manifest: Manifest, path: Path) -> None:
@@ -196,7 +194,7 @@ def _arrays(path: Path, spec: str | None, strict: bool) -> Model:
         stored, manifest = native.read(path)
         if manifest is not None:
             _refuse_spec(path, spec)
-            return Model(path, manifest, stored, {}, None)
+            return _native(path, manifest, stored)
         checkpoint = checkpoint_of_others.state_dict(stored, path, spec=spec, strict=strict)
     else:
         checkpoint = checkpoint_of_others.read(path, spec=spec, strict=strict)
@@ -204,7 +202,30 @@ def _arrays(path: Path, spec: str | None, strict: bool) -> Model:
     facts = checkpoint.manifest
     if entry is not None:
         facts = replace(facts, name=entry.name, licence=entry.licence, origin=f"{entry.address}; {facts.origin}")
-    return Model(path, facts, checkpoint.arrays, checkpoint.called, None)
+    if isinstance(facts.spec, YoloWorldSpec) and facts.open:
+        facts = replace(facts, words_from=identity_of(facts.spec))
+    words = None if checkpoint.words is None else _known(facts, checkpoint.words.vectors, path)
+    return Model(path, facts, checkpoint.arrays, checkpoint.called, None, words, checkpoint.text)
+
+
+def _native(path: Path, manifest: Manifest, stored: Mapping[str, NDArray[Any]]) -> Model:
+    """A file of ours: the network's arrays, and those that only travel with them."""
+    text = {name.removeprefix(TEXT): array for name, array in stored.items() if name.startswith(TEXT)}
+    arrays = {name: array for name, array in stored.items() if name != KNOWN and not name.startswith(TEXT)}
+    words = _known(manifest, stored[KNOWN], path) if KNOWN in stored else None
+    return Model(path, manifest, arrays, {}, None, words, text)
+
+
+def _known(manifest: Manifest, vectors: NDArray[Any], path: Path) -> EmbeddedVocabulary:
+    """Vectors (K, D) of the model's own names. Raises WeightsError where they are of another kind."""
+    spec = manifest.spec
+    if not isinstance(spec, YoloWorldSpec) or vectors.dtype.kind != "f" or vectors.shape != (len(manifest.names), spec.embedding):
+        raise WeightsError(f"{path}: found vectors {list(vectors.shape)} of {len(manifest.names)} names, which its network does not take")
+    try:
+        identity = manifest.words_from or identity_of(spec)
+        return of_vectors(manifest.names, vectors.astype(np.float32), identity, licence=manifest.licence, origin=manifest.origin)
+    except VocabularyError as error:
+        raise WeightsError(f"{path}: its vectors of words cannot be used: {error}") from error
 
 
 def _graph(path: Path, spec: str | None) -> Model:
@@ -230,10 +251,3 @@ def _entry(path: Path) -> Entry | None:
 def _refuse_spec(path: Path, spec: str | None) -> None:
     if spec is not None:
         raise WeightsError(f"{path}: it says itself which network it holds; leave the spec {spec!r} out")
-
-
-def _no_encoder(model: Path, partner: Partner, beside: Path) -> WeightsError:
-    return WeightsError(
-        f"{model}: its text encoder {partner.name} (sha256 {partner.sha256[:12]}...) was found neither at {beside} nor in this package; "
-        "put that file beside the model"
-    )

@@ -82,7 +82,13 @@ class LoadSettings:
     precision: Annotated[str, "float32; bfloat16 or float16 where the engine and the machine have it."] = "float32"
     threads: Annotated[int | None, "Processors to use. Left out: all that this process may use."] = None
     spec: Annotated[str | None, "Which network bare arrays belong to, where they do not say: yolov5s@v3.1 for instance."] = None
-    synonyms: Annotated[bool, "Look words up in the model's list of synonyms first."] = True
+    synonyms: Annotated[bool, "Look words up in wordbox-nano's list of synonyms first."] = True
+    text_encoder: Annotated[
+        str | None,
+        "Where a YOLO-World's words get their vectors: a folder of CLIP from Hugging Face, an official .pth, an exported text encoder, or "
+        "a .vocab.safetensors of known words. Left out: inside the model, or beside it.",
+    ] = None
+    background: Annotated[bool, "Let a YOLO-World see the background word that it was trained with behind the list."] = True
 
 
 def _entries(classes: Classes) -> tuple[str | int, ...]:

@@ -58,6 +58,14 @@ def test_sections_are_of_one_make_and_short():
         assert code.count("\n") <= 9, title
 
 
+def test_yolo_world_has_a_section_a_row_of_the_founding_table(shared):
+    table = (shared / "seeds" / "README.md").read_text(encoding="utf-8").partition("## YOLO-World")[2]
+    _, *rows = re.findall(r"^\| ([\w-]+)", table, re.MULTILINE)
+    titles = re.findall(r"^### ([\w-]+)", PAGE.partition("## YOLO-World")[2], re.MULTILINE)
+    assert titles == rows
+    assert len(rows) > 10
+
+
 def test_paths_are_there_and_hold_what_they_are_named_for():
     paths = set(re.findall(r"`((?:src|tests)/[\w/.]*)`", PAGE))
     assert len(paths) > 20

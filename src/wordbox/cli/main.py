@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from wordbox import __version__
-from wordbox.cli import benchmark, convert, detect, evaluate, export, info
+from wordbox.cli import bake, benchmark, convert, detect, evaluate, export, info, words
 from wordbox.errors import WordboxError
 
 app = typer.Typer(
@@ -23,9 +23,11 @@ app = typer.Typer(
 app.command("detect")(detect.detect)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
+app.command("bake")(bake.bake)
 app.command("convert")(convert.convert)
 app.command("export")(export.export)
 app.command("benchmark")(benchmark.benchmark)
+app.add_typer(words.app, name="words")
 
 
 def _version(asked: bool) -> None:

@@ -27,7 +27,7 @@ WordList = Annotated[
     str | None,
     typer.Option(
         "--words",
-        help="What to look for: 'person, red bus', or a .txt file with one a line. Left out: the model's own names.",
+        help="What to look for: 'person, red bus', a .txt file with one a line, or a .vocab.safetensors. Left out: the model's own names.",
         metavar="WORDS",
     ),
 ]
@@ -52,6 +52,8 @@ def opened(weights: str | None, loading: LoadSettings) -> "Detector":
         precision=loading.precision,
         threads=loading.threads,
         spec=loading.spec,
+        text_encoder=loading.text_encoder,
+        background=loading.background,
     )
 
 
