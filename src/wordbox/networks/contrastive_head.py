@@ -16,7 +16,8 @@ class ContrastiveHead(nn.Module):
         levels, width, embedding = range(len(spec.strides)), spec.neck, spec.embedding
         self.stem = nn.ModuleList(nn.Conv2d(width, width, 3, 1, 1) for _ in levels)
         self.region = nn.ModuleList(nn.Conv2d(width, embedding, 1) for _ in levels)
-        self.norm = nn.ModuleList(nn.BatchNorm2d(embedding, spec.norm_epsilon, MOMENTUM) for _ in levels)
+        epsilon = max(spec.norm_epsilon, torch.finfo(torch.float32).tiny)  # PyTorch to 2.11 refuses 0; this much changes no variance
+        self.norm = nn.ModuleList(nn.BatchNorm2d(embedding, epsilon, MOMENTUM) for _ in levels)
         self.scale = nn.ParameterList(nn.Parameter(torch.tensor(0.0)) for _ in levels)
         self.offset = nn.ParameterList(nn.Parameter(torch.tensor(0.0)) for _ in levels)
         self.distance = nn.ModuleList(nn.Conv2d(width, 4 * spec.bins, 1) for _ in levels)
