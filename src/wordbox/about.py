@@ -100,7 +100,10 @@ def _figures(spec: YoloSpec) -> dict[str, Any]:
 def _row(layer: Layer, spec: YoloSpec) -> dict[str, Any]:
     own = sum(math.prod(named.shape) for named in of_layer(layer, spec) if not named.is_statistic)
     cells = YOLO_SIZE // layer.stride if layer.stride else 0
-    return _said(layer, own, [layer.channels, cells, cells] if layer.stride else _head_shapes(spec))
+    output: list[Any] = [layer.channels, cells, cells] if layer.stride else _head_shapes(spec)
+    if isinstance(spec, YoloWorldSpec) and layer.module == "ImagePoolingAttn":
+        output = [spec.folded or WORDS, spec.embedding]  # words that have looked at the picture
+    return _said(layer, own, output)
 
 
 def _nano_rows(spec: NanoSpec, arrays: Mapping[str, NDArray[Any]], size: tuple[int, int]) -> list[dict[str, Any]]:

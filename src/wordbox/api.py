@@ -23,7 +23,7 @@ from wordbox.vocabulary.words import Words
 
 if TYPE_CHECKING:
     from wordbox.engines.base import Engine
-    from wordbox.export.verify import Verified
+    from wordbox.exporting.verify import Verified
 
 logger = logging.getLogger("wordbox")
 
@@ -134,8 +134,8 @@ def export(
     runs both sides on `photos` (two in the package where None) and writes the largest difference into the metadata; it is given back.
     Raises WeightsError, EngineError or InputError.
     """
-    from wordbox.export import partner, target
-    from wordbox.export import run as exporting
+    from wordbox.exporting import partner, target
+    from wordbox.exporting import run as exporting
 
     place, model = Path(out), _model(source, spec)
     target.check(place, model.path)

@@ -50,6 +50,7 @@ class Checkpoint:
 def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Checkpoint:
     """The checkpoint in a `.pt` or `.pth` file, zip or legacy stream. Raises WeightsError that names the file and its fault.
 
+    A YOLO-World may be Ultralytics' or its authors', whose files hold a text tower, learned prompts or folded words besides.
     `spec` names the network where a state_dict leaves open which it is, such as "yolov5s@v3.1"; a file that says it is checked
     against it. Without `strict`, arrays that the network does not want are named in a warning instead of an error.
     """
@@ -74,9 +75,11 @@ def _bare(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None, stri
     wanted = {name: array for name, array in arrays.items() if name.rpartition(".")[2] not in _IGNORED}
     found = official.parts(wanted, where)
     if spec is not None:
-        identify.decided(found.spec, spec, where)
+        identify.decided(replace(found.spec, phrases=(), background=0), spec, where)
     kept = _fitting(found.arrays, found.called, found.spec, strict, where)
     names = _classes(facts, where)
+    if is_open(found.spec) and found.prompts is None:
+        names = _without_blank(names, where)
     if names is None and (found.prompts is not None or not is_open(found.spec)):
         logger.warning(_UNNAMED, where)
     manifest = _manifest(found.spec, path, facts, names, official=True, prompts=found.prompts)
@@ -114,6 +117,7 @@ def _checkpoint(arrays: Mapping[str, NDArray[Any]], path: Path, spec: str | None
     vectors = None
     if isinstance(drawn, YoloWorldSpec) and heard is not None:
         vectors = word_vectors.of_names(heard.vectors, names, drawn.embedding, where)
+        names = _without_blank(names, where)
     return Checkpoint(kept, _manifest(drawn, path, {} if network is None else network.facts, names), called, vectors)
 
 
@@ -132,6 +136,14 @@ def _fitting(
             logger.warning("%s: %d arrays that the network does not want are left out: %s", where, len(spare), ", ".join(spare))
         kept = {name: array for name, array in kept.items() if name in called}
     return kept
+
+
+def _without_blank(names: tuple[str, ...] | None, where: str) -> tuple[str, ...] | None:
+    """The names that name something: people put a blank one at the end, as background."""
+    kept = tuple(name for name in names or () if name.strip())
+    if names is not None and len(kept) < len(names):
+        logger.info("%s: %d of its names are blank: they are background, and never found", where, len(names) - len(kept))
+    return kept or None
 
 
 def _classes(facts: Mapping[str, Any], where: str) -> tuple[str, ...] | None:

@@ -135,12 +135,17 @@ def tower(arrays: Arrays, where: str) -> dict[str, NDArray[Any]]:
     faults += [
         f"{name} is {list(found[name].shape)}, expected {list(shape)}" for name, shape in wanted.items() if found[name].shape != shape
     ]
+    faults += [f"{name} holds other than finite numbers" for name, array in found.items() if not _is_finite(array)]
     if spec.width in (512, 768) and spec.layers != _LAYERS:
         faults.append(f"{spec.layers} layers, expected {_LAYERS}")
     if faults:
         more = f" and {len(faults) - 8} more" if len(faults) > 8 else ""
         raise WeightsError(f"{where}: its text tower is none that Wordbox knows: {'; '.join(faults[:8])}{more}")
     return found
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    return array.dtype.kind == "f" and bool(np.isfinite(array).all())
 
 
 def tower_shapes(spec: ClipTextSpec) -> dict[str, tuple[int, ...]]:

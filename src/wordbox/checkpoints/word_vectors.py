@@ -21,6 +21,8 @@ class WordVectors:
     """(K,) the words; None for learned prompts, which are no words."""
     vectors: NDArray[np.float32]
     """(K, D). Those of words are unit vectors; learned prompts are what training made of them, and the network takes them as they are."""
+    background: NDArray[np.float32] | None = None
+    """(D,) the vector of the blank name that some lists have as background; None where the list has none."""
 
 
 def of_names(value: object, names: tuple[str, ...] | None, width: int, where: str) -> WordVectors | None:
@@ -47,7 +49,11 @@ def of_names(value: object, names: tuple[str, ...] | None, width: int, where: st
             "no" if names is None else len(names),
         )
         return None
-    return WordVectors(names, vectors)
+    blank = [i for i, name in enumerate(names) if not name.strip()]
+    kept = [i for i in range(len(names)) if i not in blank]
+    if not kept:
+        return None
+    return WordVectors(tuple(names[i] for i in kept), vectors[kept], vectors[blank[0]] if blank else None)
 
 
 def of_prompts(value: NDArray[np.generic], width: int, where: str) -> WordVectors:

@@ -36,7 +36,7 @@ def export(
     wordbox export clip-vit-base-patch32 clip.onnx --text-encoder int8
     """
     from wordbox import api
-    from wordbox.export import target
+    from wordbox.exporting import target
 
     if text_encoder is not None:
         spare = {"--nms": nms != "host", "--verify": verify, "--photos": photos is not None, "--spec": spec is not None}

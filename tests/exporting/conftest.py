@@ -11,7 +11,7 @@ import wordbox
 from wordbox.checkpoints import native
 from wordbox.detection.detector import Detector
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
-from wordbox.export.run import Check
+from wordbox.exporting.run import Check
 from wordbox.graphs import nano
 from wordbox.images.sources import find
 from wordbox.manifest import Manifest, Partner, Preprocessing, Thresholds, from_metadata

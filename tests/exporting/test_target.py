@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from wordbox.errors import InputError
-from wordbox.export import target
+from wordbox.exporting import target
 
 
 def test_the_ending_says_what_is_written():

@@ -14,9 +14,9 @@ from wordbox.engines.base import Engine
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
 from wordbox.engines.openvino import OpenVinoEngine
 from wordbox.errors import InputError
-from wordbox.export import target
-from wordbox.export.openvino import write_xml
-from wordbox.export.verify import KEY, Verified, verify
+from wordbox.exporting import target
+from wordbox.exporting.openvino import write_xml
+from wordbox.exporting.verify import KEY, Verified, verify
 from wordbox.graphs import suppression
 from wordbox.images.sources import Source
 

@@ -10,8 +10,8 @@ import pytest
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
 from wordbox.engines.openvino import OpenVinoEngine, runtime
 from wordbox.errors import EngineError, InputError, MissingExtraError, WordboxError
-from wordbox.export.run import export
-from wordbox.export.verify import KEY
+from wordbox.exporting.run import export
+from wordbox.exporting.verify import KEY
 from wordbox.images.sources import find
 
 

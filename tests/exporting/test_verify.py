@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from wordbox.errors import InputError
-from wordbox.export.verify import KEY, Verified, verify
+from wordbox.exporting.verify import KEY, Verified, verify
 from wordbox.graphs import suppression
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wordbox.export.difference import BOXES, SCORES, Difference, Found, difference, worst
+from wordbox.exporting.difference import BOXES, SCORES, Difference, Found, difference, worst
 
 
 def found(rows):

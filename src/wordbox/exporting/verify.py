@@ -10,7 +10,7 @@ from wordbox.detection.detections import Detections
 from wordbox.detection.detector import Detector
 from wordbox.engines.base import Array, Engine, TensorInfo
 from wordbox.errors import InputError
-from wordbox.export.difference import BOXES, SCORES, Difference, Found, difference, worst
+from wordbox.exporting.difference import BOXES, SCORES, Difference, Found, difference, worst
 from wordbox.images.letterbox import place
 from wordbox.images.sources import Source
 from wordbox.manifest import Preprocessing
