@@ -24,7 +24,7 @@ from wordbox.graphs import foreign as graph_of_others
 from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, from_metadata
 from wordbox.published import find
-from wordbox.published.entries import ENTRIES, Entry
+from wordbox.published.entries import ENTRIES, Entry, of_size
 from wordbox.specs import NanoSpec, YoloWorldSpec
 from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
 
@@ -88,7 +88,7 @@ def locate(source: str | Path | None) -> Path:
         raise WeightsError(f"{source}: weights are not downloaded; fetch the file yourself and name its path")
     if isinstance(source, str) and is_name(source) and source.lower() not in ENTRIES and os.path.isdir(path):
         raise WeightsError(f"{source}: a folder, expected a model file or a published name (looked for {path.resolve()})")
-    entry = ENTRIES.get(path.stem.lower()) if path.suffix.lower() == ".pt" else None
+    entry = ENTRIES.get(path.stem.lower()) if path.suffix.lower() in (".pt", ".pth") else None
     if entry is not None and not os.path.exists(path):
         raise WeightsError(f"{path}: no such file (looked for {path.resolve()}); {entry.name} can be had from {entry.address}")
     return find.path_of(str(source)) if is_name(source) and not os.path.isfile(path) else path
@@ -103,7 +103,7 @@ def is_name(source: str | Path | None) -> bool:
 
 
 def network_called(name: str) -> str:
-    """What `wordbox.variants` calls the network behind a published name with a tag, whose file is not here; other names stay as they are.
+    """What `wordbox.variants` calls the network behind a published name whose file is not here; its own names stay as they are.
 
     Raises WeightsError where a file is in its place and is another one.
     """
@@ -111,7 +111,7 @@ def network_called(name: str) -> str:
     if entry is None:
         return name
     find.locate(entry)
-    return entry.variant if "@" in name else name
+    return name if name.lower() in map(str.lower, variants.names()) else entry.variant
 
 
 def published_facts(name: str) -> dict[str, object]:
@@ -204,7 +204,10 @@ def _arrays(path: Path, spec: str | None, strict: bool) -> Model:
         facts = replace(facts, name=entry.name, licence=entry.licence, origin=f"{entry.address}; {facts.origin}")
     if isinstance(facts.spec, YoloWorldSpec) and facts.open:
         facts = replace(facts, words_from=identity_of(facts.spec))
-    words = None if checkpoint.words is None else _known(facts, checkpoint.words.vectors, path)
+    brought, words = checkpoint.words, None
+    if brought is not None:
+        behind = [] if brought.background is None else [brought.background]
+        words = _known(facts, np.concatenate([brought.vectors, *(vector[None] for vector in behind)]), path)
     return Model(path, facts, checkpoint.arrays, checkpoint.called, None, words, checkpoint.text)
 
 
@@ -217,13 +220,16 @@ def _native(path: Path, manifest: Manifest, stored: Mapping[str, NDArray[Any]]) 
 
 
 def _known(manifest: Manifest, vectors: NDArray[Any], path: Path) -> EmbeddedVocabulary:
-    """Vectors (K, D) of the model's own names. Raises WeightsError where they are of another kind."""
-    spec = manifest.spec
-    if not isinstance(spec, YoloWorldSpec) or vectors.dtype.kind != "f" or vectors.shape != (len(manifest.names), spec.embedding):
-        raise WeightsError(f"{path}: found vectors {list(vectors.shape)} of {len(manifest.names)} names, which its network does not take")
+    """Vectors (K, D) of the model's own names, or one more, of the background. Raises WeightsError where they are of another kind."""
+    spec, count = manifest.spec, len(manifest.names)
+    fits = isinstance(spec, YoloWorldSpec) and vectors.dtype.kind == "f" and vectors.ndim == 2 and vectors.shape[1] == spec.embedding
+    if not isinstance(spec, YoloWorldSpec) or not fits or len(vectors) not in (count, count + 1):
+        raise WeightsError(f"{path}: found vectors {list(vectors.shape)} of {count} names, which its network does not take")
+    wide = vectors.astype(np.float32)
     try:
         identity = manifest.words_from or identity_of(spec)
-        return of_vectors(manifest.names, vectors.astype(np.float32), identity, licence=manifest.licence, origin=manifest.origin)
+        found = of_vectors(manifest.names, wide[:count], identity, licence=manifest.licence, origin=manifest.origin)
+        return found if len(wide) == count else found.with_background(manifest.background or " ", wide[count])
     except VocabularyError as error:
         raise WeightsError(f"{path}: its vectors of words cannot be used: {error}") from error
 
@@ -243,8 +249,7 @@ def _check_drawn(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None
 
 def _entry(path: Path) -> Entry | None:
     """The published file that this one is, bit for bit, where its checksum is known."""
-    size = path.stat().st_size
-    likely = {entry.sha256: entry for entry in ENTRIES.values() if entry.bytes == size and entry.sha256}
+    likely = of_size(path.stat().st_size)
     return likely.get(hashlib.sha256(path.read_bytes()).hexdigest()) if likely else None
 
 

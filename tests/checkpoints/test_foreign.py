@@ -1,4 +1,4 @@
-"""Checkpoints of YOLOv5 and YOLOv8 in our terms: arrays by our names, and a Manifest of what the file says."""
+"""Checkpoints of YOLOv5, YOLOv8 and YOLO-World in our terms: arrays by our names, and a Manifest of what the file says."""
 
 import logging
 from dataclasses import replace

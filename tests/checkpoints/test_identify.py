@@ -94,7 +94,7 @@ def renamed(arrays, start, end):
         (lambda a: {}, "found 0 arrays"),
         (lambda a: renamed(a, "model.", "backbone."), r"expected names such as model\.0\.conv\.weight"),
         (lambda a: renamed(a, "model.24.", "model.31."), "modified network: its head is row 31.*24, 27, 33"),
-        (lambda a: {k: v for k, v in a.items() if not k.startswith("model.24.")}, "last row, 23, is neither"),
+        (lambda a: {k: v for k, v in a.items() if not k.startswith("model.24.")}, "last row, 23, is the head of no YOLO"),
         (lambda a: {k: v for k, v in a.items() if k != "model.0.conv.weight"}, r"model\.0\.conv\.weight is missing"),
         (lambda a: {k: v for k, v in a.items() if k != "model.5.conv.weight"}, r"model\.5\.conv\.weight is missing"),
         (lambda a: a | {"model.0.conv.weight": np.zeros(())}, r"model\.0\.conv\.weight has shape \[\]"),

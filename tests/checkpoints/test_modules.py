@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wordbox.checkpoints.modules import Module, Pickled, find_network
+from wordbox.checkpoints.modules import Module, Pickled, find_network, meta
 from wordbox.checkpoints.pickles import Name, Stub
 from wordbox.errors import WeightsError
 
@@ -191,3 +191,18 @@ def test_names_of_several_lines_are_refused(network, group):
 
 def test_a_state_dict_with_names_of_several_lines_is_refused():
     assert "two\\nlines" in refusal({"two\nlines": BIAS})
+
+
+@pytest.mark.parametrize("tree", [None, 7, {}, {"meta": None}, {"meta": [1]}, {"state_dict": {}}])
+def test_most_files_note_nothing_as_mmengine_does(tree):
+    assert meta(tree, "f") == {}
+
+
+def test_plain_entries_of_mmengines_meta_are_kept():
+    noted = {"time": "2024", "epoch": 3, "dataset_meta": {"classes": ("a",)}, "hook": Stub("evil.Hook"), 7: 1, "a\nb": 1}
+    assert meta({"meta": noted}, "f") == {"time": "2024", "epoch": 3, "dataset_meta": {"classes": ("a",)}}
+    looped = {}
+    looped["dataset_meta"] = {"self": looped}
+    looped["dataset_meta"]["again"] = looped["dataset_meta"]
+    with pytest.raises(WeightsError, match="holds itself"):
+        meta({"meta": looped}, "f")

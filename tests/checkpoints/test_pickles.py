@@ -160,9 +160,37 @@ def test_pickles_one_behind_the_other():
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "builtins.eval", "__builtin__.getattr", "subprocess.Popen", "posix.system", "nt.system", "sys.exit"]
+    "name", ["os.system", "builtins.eval", "__builtin__.setattr", "subprocess.Popen", "posix.system", "nt.system", "sys.exit"]
 )
 def test_names_of_python_are_refused_even_if_nothing_calls_them(name):
     module, _, what = name.rpartition(".")
     with pytest.raises(WeightsError, match=f"asks for {name}, a part of Python"):
         read(f"c{module}\n{what}\n.".encode())
+
+
+HISTORY = "mmengine.logging.history_buffer\nHistoryBuffer"
+
+
+def test_methods_of_mmengine_that_its_histories_name_are_inert():
+    found = read(f"c__builtin__\ngetattr\n(c{HISTORY}\nX\4\0\0\0meantR.".encode())
+    assert isinstance(found, Stub)
+    assert found.kind == "mmengine.logging.history_buffer.HistoryBuffer.mean"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["ctorch\nSize\nX\4\0\0\0mean", f"c{HISTORY}\nX\7\0\0\0__dict_", f"c{HISTORY}\nX\3\0\0\0a.b", "K\1X\4\0\0\0real", f"c{HISTORY}\n"],
+)
+@pytest.mark.parametrize("package", ["__builtin__", "builtins"])
+def test_getattr_of_anything_else_is_refused(package, arguments):
+    with pytest.raises(WeightsError, match=rf"asks for {package}\.getattr of something.*nothing was run"):
+        read(f"c{package}\ngetattr\n({arguments}tR.".encode())
+
+
+@pytest.mark.parametrize("name", ["datetime", "date", "timedelta", "timezone"])
+def test_dates_are_inert(name):
+    found = read(f"cdatetime\n{name}\n(K\1tR.".encode())
+    assert isinstance(found, Stub)
+    assert (found.kind, found.arguments) == (f"datetime.{name}", (1,))
+    with pytest.raises(WeightsError, match="a part of Python"):
+        read(b"cdatetime\nsys\n.")

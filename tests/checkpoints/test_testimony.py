@@ -183,7 +183,7 @@ TASKS = [
     *(("yolov5n", {}, "SegmentationModel", "segmentation"), ("yolov5n", {}, "ClassificationModel", "classification")),
     *(("yolov8n", ULTRALYTICS, kind, task) for kind, task in (("SegmentationModel", "segmentation"), ("PoseModel", "pose estimation"))),
     *(("yolov8n", ULTRALYTICS, kind, task) for kind, task in (("OBBModel", "oriented boxes"), ("ClassificationModel", "classification"))),
-    *(("yolov8n", ULTRALYTICS, kind, task) for kind, task in (("WorldModel", "YOLO-World"), ("RTDETRDetectionModel", "RT-DETR"))),
+    *(("yolov8n", ULTRALYTICS, kind, task) for kind, task in (("YOLOEModel", "YOLOE"), ("RTDETRDetectionModel", "RT-DETR"))),
 ]
 
 
@@ -191,7 +191,7 @@ TASKS = [
 def test_another_task_is_named(yolos, name, how, kind, task):
     said = refusal(testimony.hear, yolos.pickled(named(name), kind=kind, **how))
     assert task in said
-    assert "detection networks of YOLOv5 and YOLOv8" in said
+    assert "detection networks of YOLOv5, YOLOv8 and YOLO-World" in said
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_another_task_is_named(yolos, name, how, kind, task):
             ("models.common.Classify", "classification"),
         ),
         *(("ultralytics.nn.modules.head.Segment", "segmentation"), ("ultralytics.nn.modules.head.Pose", "pose")),
-        *(("ultralytics.nn.modules.head.OBB", "oriented boxes"), ("ultralytics.nn.modules.head.WorldDetect", "YOLO-World")),
+        ("ultralytics.nn.modules.head.OBB", "oriented boxes"),
         ("ultralytics.nn.modules.Segment", "segmentation"),
     ],
 )

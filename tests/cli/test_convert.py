@@ -13,7 +13,7 @@ from wordbox.arrays import arrays
 from wordbox.checkpoints import native
 from wordbox.cli.main import app
 from wordbox.errors import InputError, WeightsError
-from wordbox.variants import yolov5
+from wordbox.variants import yolo_world, yolov5
 
 SPEC = replace(yolov5("s", generation="v3.1", classes=7), widths=(8, 8, 8, 8, 8))
 
@@ -58,6 +58,39 @@ def test_another_ending_is_refused(bare, tmp_path):
     done = convert(bare, tmp_path / "out.onnx", "--spec", "yolov5s@v3.1")
     assert isinstance(done.exception, InputError)
     assert "wordbox export writes other forms" in str(done.exception)
+
+
+WORLD = replace(yolo_world("n"), widths=(8, 8, 64, 64, 64), embedding=512)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A state_dict of a small YOLO-World."""
+    arrays_of_it = {one.published: np.full(one.shape, 0.5, np.float32) for one in arrays(WORLD)}
+    save_file(arrays_of_it, tmp_path / "world.safetensors")
+    return tmp_path / "world.safetensors"
+
+
+def test_layouts_of_others_are_written_and_read_back_the_same(world, tmp_path):
+    done = convert(world, tmp_path / "native.safetensors")
+    assert done.exit_code == 0, done.exception
+    assert done.stdout.endswith("80 words unless others are asked for: person, bicycle, car, motorcycle, airplane, ...\n")
+    assert "GPL-3.0" in done.stderr
+    before, _ = native.read(tmp_path / "native.safetensors")
+    for layout, file in (("official", "a.pth"), ("ultralytics", "a.pt")):
+        assert convert(tmp_path / "native.safetensors", tmp_path / file, "--layout", layout).exit_code == 0
+        assert convert(tmp_path / file, tmp_path / f"{layout}.safetensors").exit_code == 0
+        after, facts = native.read(tmp_path / f"{layout}.safetensors")
+        assert facts.spec == WORLD
+        assert {name: array.tobytes() for name, array in after.items() if name != "head.bins"} == {
+            name: array.tobytes() for name, array in before.items() if name != "head.bins"
+        }
+
+
+def test_a_layout_that_nobody_has_is_an_error(world, bare, tmp_path):
+    assert isinstance(convert(world, tmp_path / "a.pth", "--layout", "mine").exception, InputError)
+    done = convert(bare, tmp_path / "a.pth", "--layout", "official", "--spec", "yolov5s@v3.1")
+    assert "expected a YOLO-World" in str(done.exception)
 
 
 def test_an_error_is_one_line_and_the_exit_code_is_two(tmp_path):

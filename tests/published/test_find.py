@@ -143,6 +143,30 @@ def test_the_published_nano_is_recognised(shared, monkeypatch):
     assert "the file of yolov5n@v6.0" in refusal(path_of, "yolov5n")
 
 
+def test_a_file_whose_contents_changed_under_its_name_is_no_error():
+    assert ENTRIES["yolov8s-worldv2"].seen
+    put(Path("yolov8s-worldv2.pt"))
+    assert path_of("yolov8s-worldv2") == Path("yolov8s-worldv2.pt")
+
+
+def test_a_file_of_which_the_beginning_of_its_checksum_is_known_is_held_to_it(monkeypatch):
+    entry = ENTRIES["yolo-world-s@v2.1"]
+    assert entry.begins == "d1c1d7d8"
+    put(Path(entry.file))
+    assert "a sha256 that begins with d1c1d7d8" in refusal(path_of, "yolo-world-s")
+    right = dataclasses.replace(entry, begins=hashlib.sha256(CONTENT).hexdigest()[:8])
+    monkeypatch.setattr(module, "ENTRIES", ENTRIES | {"yolo-world-s": right, Path(entry.file).stem: right})
+    assert path_of("yolo-world-s") == Path(entry.file)
+
+
+def test_names_of_yolo_world_lead_to_its_publishers():
+    assert "resolve/main/yolo_world_v2_m_obj365v1_goldg_pretrain-c6237d5b.pth" in refusal(path_of, "YOLO-World-m@v2")
+    assert "(licence: GPL-3.0, 367,602,867 bytes)" in refusal(path_of, "yolo_world_v2_m_obj365v1_goldg_pretrain-c6237d5b")
+    assert "(licence: AGPL-3.0)" in refusal(path_of, "yolov8x-world")
+    assert "there are those of v1, v2, v2.1" in refusal(find, "yolo-world-s@v3")
+    assert "yolov8s-worldv2" in refusal(find, "yolov8s-wordv2")
+
+
 @pytest.mark.parametrize(
     ("platform", "variables", "expected"),
     [
