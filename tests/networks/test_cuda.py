@@ -9,7 +9,7 @@ import torch
 import wordbox
 from wordbox.arrays import arrays
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
-from wordbox.export.difference import BOXES, SCORES, Found, difference
+from wordbox.exporting.difference import BOXES, SCORES, Found, difference
 from wordbox.graphs import yolo
 from wordbox.networks.build import build
 from wordbox.networks.engine import TorchEngine

@@ -15,6 +15,7 @@ from wordbox.engines.onnxruntime import OnnxRuntimeEngine
 from wordbox.engines.threads import available_threads
 from wordbox.errors import EngineError, InputError
 from wordbox.graphs import nano
+from wordbox.graphs.fold_words import fold_words
 from wordbox.networks.blocks import ConvNorm
 from wordbox.networks.build import build
 from wordbox.networks.decode import decode
@@ -102,6 +103,25 @@ def test_wordbox_nano_answers_as_its_graph_does(packaged, rng, lists, batch):
         for i in range(one["count"][b]):
             same = (other["labels"][b] == one["labels"][b, i]) & (np.abs(other["scores"][b] - one["scores"][b, i]) < 1e-3)
             assert np.abs(other["boxes"][b][same] - one["boxes"][b, i]).max(1, initial=0).min() < 1e-2
+
+
+def test_wordbox_nano_with_words_folded_in_answers_as_the_open_one_does(packaged, rng):
+    network, found, manifest = packaged
+    vectors = words(rng, 1, 6, manifest.spec.embedding)["words"][0]
+    spec, folded = fold_words(manifest.spec, found, vectors, (2, 1, 3))
+    baked = build(spec)
+    load_arrays(baked, folded, "nano")
+    fed = feeds(rng, 2, conf=0.05, cap=300, sides=(96, 128))
+    graph = OnnxRuntimeEngine(nano.draw(spec, folded, {}, "nano").SerializeToString(), where="nano", threads=1)
+    one, other = graph.run(fed), made(baked).run(fed)
+    assert one["count"].min() > 10
+    assert np.array_equal(one["count"], other["count"])
+    assert np.abs(one["scores"] - other["scores"]).max() < 1e-3
+    everything = made(network, manifest.to_metadata(), where="nano").run(
+        fed | {"words": vectors[None], "words_mask": np.ones((1, 6), np.bool_)}
+    )
+    assert np.array_equal(everything["rows_passed"], other["rows_passed"])
+    assert np.abs(everything["scores"][:, 0] - other["scores"][:, 0]).max() < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["yolov8", "world-v1", "world-v2", "baked-v1", "baked-v2"])
