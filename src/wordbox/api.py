@@ -137,7 +137,10 @@ def export(
     from wordbox.exporting import partner, target
     from wordbox.exporting import run as exporting
 
-    place, model = Path(out), _model(source, spec)
+    place = Path(out)
+    if not isinstance(source, Detector):
+        target.check(place, opening.locate(source))  # before anything is read
+    model = _model(source, spec)
     target.check(place, model.path)
     if model.path.parent != MODELS:
         opening.say_licence(model.manifest.name, model.manifest.licence)

@@ -65,6 +65,7 @@ def encoder_of(
         def tower() -> TextEncoder:
             from wordbox import towers  # brings the runtimes
 
+            logger.warning("opening the text encoder in %s for words that have no vector yet", source)
             return towers.read(source).encoder(threads)
 
     return KnownWords(identity, spec.embedding, vocabularies, tower, VectorCache(cache_folder()))

@@ -25,6 +25,9 @@ STRANGE, SURE = 0.3, 0.98
 """Mean cosine of a tower's vectors with known ones of the same words: below the first it is another tower, from the second the same."""
 
 
+_MANY = 300  # words that take a text encoder some two seconds on two cores
+
+
 class KnownWords:
     """A text encoder (a `TextEncoder`) that knows vectors, and asks another for the rest.
 
@@ -120,7 +123,10 @@ class KnownWords:
         found = self._kept(keys)
         left = [key for key in keys if key not in found]
         if left:
-            vectors = self._opened().encode(left)
+            tower = self._opened()
+            if len(left) > _MANY:
+                logger.warning("the text encoder reads %d new words", len(left))
+            vectors = tower.encode(left)
             if vectors.shape != (len(left), self._width) or not np.isfinite(vectors).all():
                 raise WeightsError(f"{self._identity} gives vectors {vectors.shape} for {len(left)} words, expected finite ones")
             computed = dict(zip(left, vectors, strict=True))
