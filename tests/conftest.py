@@ -1,8 +1,10 @@
 """What every test may ask for."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -50,6 +52,15 @@ def photo() -> Path:
 def detector() -> Detector:
     """The model in the package."""
     return wordbox.load()
+
+
+@pytest.fixture(scope="session")
+def worlds() -> ModuleType:
+    """Narrow YOLO-Worlds and text towers, and files of both."""
+    spec = importlib.util.spec_from_file_location("small_worlds", Path(__file__).with_name("small_worlds.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -251,3 +251,74 @@ def test_a_drawing_asked_for_arrays_that_are_not_there_stops_in_time():
     said, grown = peak(yolo.draw, HUGE["wide"], {}, {}, "huge.safetensors")
     assert said.startswith("huge.safetensors: ")
     assert grown < 64 * 2**20
+
+
+# -- YOLO-World: what travels with the network
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_text_tower_and_vectors_in_a_file_of_ours_are_told_from_the_network(worlds, version):
+    path, tower = Path("w.safetensors"), worlds.tower()
+    model = opening.read(worlds.native_file(path, version, text=tower, known=worlds.vectors(3)))
+    assert model.arrays.keys() == worlds.arrays(worlds.narrow(version)).keys()
+    assert {name: array.tobytes() for name, array in model.text.items()} == {name: array.tobytes() for name, array in tower.items()}
+    assert (model.words.labels, model.words.identity) == (worlds.NAMES, worlds.IDENTITY)
+    assert np.array_equal(model.words.vectors, worlds.vectors(3))
+    model.graph()
+
+
+def test_an_official_file_gives_its_tower_or_its_prompts(worlds):
+    model = opening.read(worlds.official_file(Path("a.safetensors"), text=worlds.tower()))
+    assert model.text.keys() == worlds.tower().keys()
+    assert (model.words, model.manifest.words_from, model.manifest.background) == (None, worlds.IDENTITY, " ")
+    model = opening.read(worlds.official_file(Path("b.safetensors"), prompts=worlds.vectors(2)))
+    assert (model.text, model.manifest.names, model.manifest.background) == ({}, ("0", "1"), None)
+    assert np.array_equal(model.words.vectors, worlds.vectors(2))
+
+
+@pytest.mark.parametrize(
+    "known",
+    [np.ones((2, 40), np.float32), np.ones((3, 41), np.float32), np.ones(3, np.float32), np.ones((3, 40), np.int64)],
+    ids=["count", "width", "flat", "integers"],
+)
+def test_vectors_of_another_kind_are_refused(worlds, known):
+    worlds.native_file(Path("w.safetensors"), known=known)
+    said = refusal(opening.read, Path("w.safetensors"))
+    assert f"w.safetensors: found vectors {list(known.shape)} of 3 names, which its network does not take" in said
+
+
+def test_vectors_that_are_no_numbers_and_those_of_other_networks_are_refused(worlds):
+    worlds.native_file(Path("w.safetensors"), known=np.full((3, 40), np.nan, np.float32))
+    assert "its vectors of words cannot be used" in refusal(opening.read, Path("w.safetensors"))
+    native.write(Path("y.safetensors"), zeros(SMALL) | {"vocabulary": np.ones((2, 4), np.float32)}, manifest(SMALL))
+    assert "which its network does not take" in refusal(opening.read, Path("y.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"open": False}, "its manifest has 3 names, but its network takes words"),
+        ({"names": ()}, "lacks names"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_an_open_network_is_refused(worlds, change, said):
+    assert said in refusal(opening.read, worlds.native_file(Path("w.safetensors"), **change))
+
+
+def test_a_tower_in_a_file_for_another_width_is_no_matter_of_the_network(worlds):
+    spec = replace(worlds.narrow(), embedding=48)
+    native.write(Path("w.safetensors"), worlds.arrays(spec) | {"text.norm.bias": np.zeros(64, np.float32)}, worlds.manifest(spec))
+    model = opening.read(Path("w.safetensors"))
+    assert model.text.keys() == {"norm.bias"}
+    model.graph()
+
+
+def test_a_tiny_file_that_describes_a_huge_yolo_world_fills_no_memory(worlds):
+    facts = worlds.manifest(named("yolov8xl-worldv2"))
+    native.write(Path("huge.safetensors"), {"x": np.zeros(1, np.float32)}, facts)
+    baked = replace(facts, open=False, spec=replace(facts.spec, phrases=(65536,) * 3))
+    native.write(Path("folded.safetensors"), {"x": np.zeros(1, np.float32)}, baked)
+    for path in ("huge.safetensors", "folded.safetensors"):
+        said, grown = peak(lambda path=path: opening.read(Path(path)).graph())
+        assert "unexpected x [1]" in said
+        assert grown < 64 * 2**20

@@ -102,6 +102,51 @@ def test_an_error_is_one_line_and_the_exit_code_is_two(tmp_path):
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.fixture
+def narrow(worlds, tmp_path, monkeypatch):
+    """A narrow YOLO-World with a text tower inside."""
+    monkeypatch.setenv("WORDBOX_CACHE", str(tmp_path / "cache"))
+    return worlds.native_file(tmp_path / "narrow.safetensors", text=worlds.tower())
+
+
+def test_a_yolo_world_goes_through_all_layouts(narrow, worlds, tmp_path):
+    done = convert(narrow, tmp_path / "a.pth", "--layout", "official")
+    assert done.exit_code == 0, done.exception
+    assert done.stdout.endswith("3 words unless others are asked for: cat, dog, red bus\n")
+    assert convert(tmp_path / "a.pth", tmp_path / "b.safetensors").exit_code == 0
+    found, facts = native.read(tmp_path / "b.safetensors")
+    expected, _ = native.read(narrow)
+    assert facts.spec == worlds.narrow()
+    assert {name: array.tobytes() for name, array in found.items()} == {name: array.tobytes() for name, array in expected.items()}
+    assert convert(narrow, tmp_path / "c.pt", "--layout", "ultralytics").exit_code == 0
+    assert convert(tmp_path / "c.pt", tmp_path / "d.safetensors", "--layout", "ultralytics").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("out", "layout", "error", "said"),
+    [
+        ("a.pth", "native", InputError, "found the ending '.pth', expected .safetensors"),
+        ("a.pt", "official", InputError, "expected .pth or .safetensors"),
+        ("a.pth", "mmengine", InputError, "found the layout 'mmengine', expected one of native, official, ultralytics"),
+        ("narrow.safetensors", "official", InputError, "is the checkpoint itself"),
+    ],
+)
+def test_layouts_and_endings_that_do_not_fit_are_refused(narrow, tmp_path, out, layout, error, said):
+    before = narrow.read_bytes()
+    done = convert(narrow, tmp_path / out, "--layout", layout)
+    assert isinstance(done.exception, error)
+    assert said in str(done.exception)
+    assert narrow.read_bytes() == before
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_other_families_have_no_official_layout(bare, tmp_path):
+    done = convert(bare, tmp_path / "a.pth", "--layout", "official", "--spec", "yolov5s@v3.1")
+    assert isinstance(done.exception, WeightsError)
+    assert "family yolov5, expected a YOLO-World" in str(done.exception)
+    assert convert(bare, tmp_path / "a.pt", "--layout", "ultralytics", "--spec", "yolov5s@v3.1").exit_code == 0
+
+
 def test_a_real_checkpoint_is_converted_with_its_names(shared, tmp_path):
     done = convert(shared / "data" / "weights" / "yolov5n-v7-custom-biodegradable.pt", tmp_path / "out.safetensors")
     assert done.stdout.endswith("2 classes: Biodegradable, Non-biodegradable\n")

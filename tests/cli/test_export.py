@@ -5,8 +5,11 @@ import sys
 
 import onnx
 import pytest
+from typer.testing import CliRunner
 
+from wordbox.cli.main import app
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
+from wordbox.errors import InputError, WeightsError
 
 
 def wordbox(*arguments, cwd=None):
@@ -67,3 +70,52 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(arguments, said,
     assert done.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_bytes() == b"mine"
+
+
+# -- YOLO-World and its text encoder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORDBOX_CACHE", str(tmp_path / "cache"))
+
+
+def export(*arguments):
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_a_text_encoder_is_written_alone_and_its_loss_is_said(cache, worlds, tmp_path, precision):
+    done = export(worlds.tower_folder(tmp_path / "tower"), tmp_path / "clip.onnx", "--text-encoder", precision)
+    assert done.exit_code == 0, done.exception
+    assert done.stdout.startswith(f"written: {tmp_path / 'clip.onnx'} (")
+    loss = float(done.stdout.split("lose at most ")[1].split(" of their cosine")[0])
+    assert abs(loss) < {"float32": 1e-12, "float16": 1e-4, "int8": 0.02}[precision]
+    assert (tmp_path / "clip.onnx").is_file()
+
+
+def test_a_text_encoder_with_options_of_a_model_is_refused(cache, worlds, tmp_path):
+    tower = worlds.tower_folder(tmp_path / "tower")
+    done = export(tower, tmp_path / "clip.onnx", "--text-encoder", "int8", "--verify", "--nms", "graph")
+    assert isinstance(done.exception, InputError)
+    assert "found --text-encoder with --nms, --verify" in str(done.exception)
+    for arguments, error, said in (
+        ((tower, tmp_path / "clip.onnx", "--text-encoder", "int4"), InputError, "found precision 'int4', expected one of"),
+        ((tower, tmp_path / "clip.xml", "--text-encoder", "int8"), InputError, "expected .onnx"),
+        ((tmp_path / "away", tmp_path / "clip.onnx", "--text-encoder", "int8"), WeightsError, "away"),
+        ((worlds.native_file(tmp_path / "bare.safetensors"), tmp_path / "clip.onnx", "--text-encoder", "int8"), WeightsError, "bare"),
+    ):
+        done = export(*arguments)
+        assert isinstance(done.exception, error)
+        assert said in str(done.exception)
+        assert "\n" not in str(done.exception)
+    assert not list(tmp_path.glob("clip*"))
+
+
+def test_an_open_model_says_which_file_goes_with_it(cache, worlds, tmp_path, caplog):
+    source = worlds.native_file(tmp_path / "narrow.safetensors", known=worlds.vectors(3))
+    done = export(source, tmp_path / "out" / "open.onnx", "--verify")
+    assert done.exit_code == 0, done.exception
+    assert "open.onnx: its words need open.vocab.safetensors, which lies beside it; keep the two together" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["open.onnx", "open.vocab.safetensors"]
+    assert "boxes in 2 photos" in done.stdout

@@ -13,7 +13,7 @@ from wordbox.arrays import arrays as every_array
 from wordbox.checkpoints import native
 from wordbox.engines.base import TensorInfo
 from wordbox.errors import EngineError
-from wordbox.export.difference import BOXES, SCORES, Found, difference
+from wordbox.exporting.difference import BOXES, SCORES, Found, difference
 from wordbox.graphs import nano, yolo
 from wordbox.images.letterbox import letterbox, place
 from wordbox.specs import NanoSpec

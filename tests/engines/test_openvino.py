@@ -10,7 +10,7 @@ import pytest
 
 from wordbox.engines.openvino import OpenVinoEngine, runtime
 from wordbox.errors import EngineError, InputError, MissingExtraError
-from wordbox.export.openvino import write_xml
+from wordbox.exporting.openvino import write_xml
 from wordbox.graphs.builder import GraphBuilder
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
