@@ -13,7 +13,8 @@ from wordbox import opening
 from wordbox.arrays import arrays
 from wordbox.checkpoints import native
 from wordbox.errors import WeightsError
-from wordbox.graphs import yolo
+from wordbox.graphs import clip_text, yolo
+from wordbox.graphs.builder import GraphBuilder
 from wordbox.manifest import Manifest, Partner, Preprocessing, Thresholds
 from wordbox.published.entries import ENTRIES
 from wordbox.specs import DistributionHead
@@ -322,3 +323,14 @@ def test_a_tiny_file_that_describes_a_huge_yolo_world_fills_no_memory(worlds):
         said, grown = peak(lambda path=path: opening.read(Path(path)).graph())
         assert "unexpected x [1]" in said
         assert grown < 64 * 2**20
+
+
+def test_files_of_words_are_told_from_models(tmp_path):
+    with pytest.raises(WeightsError, match="holds words and no network"):
+        opening.read(tmp_path / "things.vocab.safetensors")
+    graph = GraphBuilder()
+    graph.output("vectors", graph.cast(graph.input("tokens", np.int64, ("P", "T")), np.float32), np.float32, ("P", "D"))
+    path = tmp_path / "tower.onnx"
+    path.write_bytes(graph.model({clip_text.KEY: "{}"}).SerializeToString())
+    with pytest.raises(WeightsError, match="finds nothing by itself"):
+        opening.read(path)

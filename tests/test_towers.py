@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from wordbox import towers
 from wordbox.checkpoints import clip_names
 from wordbox.errors import InputError, WeightsError
+from wordbox.graphs import clip_text
 from wordbox.published.find import CACHE_VARIABLE
 from wordbox.specs import ClipTextSpec
 
@@ -184,7 +185,7 @@ def test_an_exported_tower_is_complete_in_itself(tower, tmp_path, precision):
         one.data_type for one in model.graph.initializer
     }
     assert out.stat().st_size < {"float32": 4, "float16": 2, "int8": 1}[precision] * 1.2 * sum(array.size for array in ARRAYS.values())
-    facts = json.loads({entry.key: entry.value for entry in model.metadata_props}[towers.KEY])
+    facts = json.loads({entry.key: entry.value for entry in model.metadata_props}[clip_text.KEY])
     assert facts["least_cosine"] == least <= facts["mean_cosine"]
     assert (facts["precision"], facts["spec"]) == (precision, asdict(SPEC))
 
@@ -218,8 +219,8 @@ def test_an_engine_that_is_none_is_refused(tower):
 def changed(model, **facts):
     """An exported tower that says something else of itself; a fact of None is left out."""
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    said = json.loads(metadata[towers.KEY]) | facts
-    metadata[towers.KEY] = json.dumps({key: value for key, value in said.items() if value is not None})
+    said = json.loads(metadata[clip_text.KEY]) | facts
+    metadata[clip_text.KEY] = json.dumps({key: value for key, value in said.items() if value is not None})
     helper.set_model_props(model, metadata)
     return model
 
@@ -255,7 +256,7 @@ def test_exported_towers_without_their_parts_are_refused(tower, tmp_path):
     towers.export(tower, path, "float32")
     model = onnx.load(path)
     kept = {entry.key: entry.value for entry in model.metadata_props}
-    helper.set_model_props(model, {towers.KEY: kept[towers.KEY]})
+    helper.set_model_props(model, {clip_text.KEY: kept[clip_text.KEY]})
     onnx.save(model, path)
     with pytest.raises(WeightsError, match=r"lacks 'wordbox\.merges'"):
         towers.read(path).encoder()

@@ -72,7 +72,7 @@ def layers(spec: YoloSpec) -> tuple[Layer, ...]:
             levels = _yolov8_neck(table, spec, _yolov8_backbone(table, spec))
         case YoloWorldSpec():
             levels = _yolo_world_neck(table, spec, _yolov8_backbone(table, spec))
-            table.add("WorldDetect", 0, 0, 80, spec.embedding, spec.version == "v2", name="head", sources=tuple(levels))
+            table.add("WorldDetect", 0, 0, spec.classes or 80, spec.embedding, spec.version == "v2", name="head", sources=tuple(levels))
             return tuple(table.rows)
     arguments = (spec.classes, spec.head.anchors) if isinstance(spec.head, AnchorHead) else (spec.classes,)
     table.add("Detect", 0, 0, *arguments, name="head", sources=tuple(levels))

@@ -19,13 +19,14 @@ from wordbox.checkpoints import foreign as checkpoint_of_others
 from wordbox.checkpoints import native
 from wordbox.encoding import MODELS, identity_of
 from wordbox.errors import VocabularyError, WeightsError
-from wordbox.graphs import ending, nano, suppression, yolo
+from wordbox.graphs import clip_text, ending, nano, suppression, yolo
 from wordbox.graphs import foreign as graph_of_others
 from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry, of_size
 from wordbox.specs import NanoSpec, YoloWorldSpec
+from wordbox.vocabulary import files
 from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
 
 logger = logging.getLogger("wordbox")
@@ -129,6 +130,8 @@ def read(path: Path, *, spec: str | None = None, strict: bool = True) -> Model:
 
     Raises WeightsError that names the file and its fault.
     """
+    if files.is_file(path):
+        raise WeightsError(f"{path}: a vocabulary, which holds words and no network; give it as the words, or as the text encoder")
     match path.suffix.lower():
         case ".pt" | ".pth" | ".safetensors":
             model = _arrays(path, spec, strict)
@@ -237,7 +240,12 @@ def _known(manifest: Manifest, vectors: NDArray[Any], path: Path) -> EmbeddedVoc
 def _graph(path: Path, spec: str | None) -> Model:
     _refuse_spec(path, spec)
     graph = graph_of_others.read(path)
-    found = from_metadata({entry.key: entry.value for entry in graph.metadata_props}, str(path))
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    if clip_text.KEY in metadata:
+        raise WeightsError(
+            f"{path}: a text encoder, which finds nothing by itself; name it as the text encoder of a model that takes words"
+        )
+    found = from_metadata(metadata, str(path))
     graph, manifest = graph_of_others.adopt(graph, str(path)) if found is None else (graph, found)
     _check_drawn(graph, manifest, path)
     return Model(path, manifest, None, {}, graph)

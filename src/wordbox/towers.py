@@ -30,8 +30,6 @@ from wordbox.vocabulary.clip import ClipEncoder
 from wordbox.vocabulary.encoders import EncoderIdentity
 from wordbox.vocabulary.tokens import ClipTokenizer
 
-KEY = "wordbox.text"
-"""Metadata of an exported tower: one JSON with its version, identity, spec and precision."""
 MERGES_KEY = "wordbox.merges"
 """Metadata of an exported tower: its tokenizer's merges, one a line."""
 VERSION = 1
@@ -158,7 +156,7 @@ def export(tower: Tower, out: Path, precision: str) -> float:
     cosines = [1.0] if store == "float32" else _cosines(tower, model)
     facts = {"version": VERSION, "name": tower.identity.name, "sha256": tower.identity.sha256, "spec": asdict(tower.spec)}
     facts |= {"precision": store, "least_cosine": min(cosines), "mean_cosine": float(np.mean(cosines))}
-    helper.set_model_props(model, {KEY: json.dumps(facts, sort_keys=True), MERGES_KEY: "\n".join(tower.merges)})
+    helper.set_model_props(model, {clip_text.KEY: json.dumps(facts, sort_keys=True), MERGES_KEY: "\n".join(tower.merges)})
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=out.parent, prefix=".wordbox-", ignore_cleanup_errors=True) as folder:
@@ -247,7 +245,7 @@ def _exported(path: Path) -> Tower:
 
 def _facts(model: onnx.ModelProto, where: str) -> dict[str, Any]:
     """What an exported tower says of itself."""
-    text = _metadata(model).get(KEY)
+    text = _metadata(model).get(clip_text.KEY)
     if text is None:
         taken: Sequence[str] = [value.name for value in model.graph.input][:5]
         raise WeightsError(f"{where}: no text tower of Wordbox's (it takes {list(taken)}); make one with wordbox export --text-encoder")
@@ -262,7 +260,7 @@ def _facts(model: onnx.ModelProto, where: str) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, WeightsError):
             raise
-        raise WeightsError(f"{where}: its metadata {KEY!r} cannot be read ({error!r}); export it anew") from error
+        raise WeightsError(f"{where}: its metadata {clip_text.KEY!r} cannot be read ({error!r}); export it anew") from error
     found: dict[str, Any] = facts
     return found
 

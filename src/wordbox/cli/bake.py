@@ -7,7 +7,10 @@ import typer
 
 from wordbox.cli.options import opened, with_settings
 from wordbox.cli.output import say
+from wordbox.errors import InputError
 from wordbox.settings import LoadSettings
+
+FORMS = (".safetensors", ".onnx", ".xml")
 
 
 @with_settings(LoadSettings, "loading")
@@ -30,6 +33,8 @@ def bake(
     """
     from wordbox import api
 
+    if out.suffix.lower() not in FORMS:  # before anything is read
+        raise InputError(f"{out}: found the ending {out.suffix!r}, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
     baked = api.bake(opened(weights, loading), words)
     if out.suffix.lower() == ".safetensors":
         api.convert(baked, out)

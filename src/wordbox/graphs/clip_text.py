@@ -19,6 +19,8 @@ from wordbox.graphs.builder import GraphBuilder
 from wordbox.graphs.weights import FloatArray, Weights
 from wordbox.specs import ClipTextSpec
 
+KEY = "wordbox.text"
+"""Metadata of an exported tower: one JSON with its version, identity, spec and precision."""
 Store = Literal["float32", "float16", "int8"]
 """How matrices are kept in the file. The graph computes in float32 with any of them, so a prompt's vector depends on no other prompt."""
 

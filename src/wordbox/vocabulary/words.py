@@ -18,6 +18,7 @@ logger = logging.getLogger("wordbox")
 
 LONGEST = 10_000
 """Most characters of a word: what is longer is a text, or a file, that came here by mistake."""
+_TOLD = 5  # words that stand twice and are named one by one
 BACKGROUND = -1
 """The owner of a word that competes with the others and is never found."""
 STORED = ".vocab.safetensors"
@@ -48,13 +49,18 @@ class Vocabulary:
         if merge not in (None, *get_args(Merge)):
             raise VocabularyError(f"found merge {merge!r}, expected 'max' or 'mean'")
         merged: dict[str, tuple[str, dict[str, str]]] = {}
+        twice: list[tuple[str, str, str]] = []
         for label, phrases in _entries(words):
             key = word_key(label)
             if key in merged:
-                logger.warning("the word %r stands twice (as %r and %r); it is looked for once", key, merged[key][0], label)
+                twice.append((key, merged[key][0], label))
             known = merged.setdefault(key, (label, {}))[1]
             for phrase in phrases:
                 known.setdefault(key if phrase == label else word_key(phrase), phrase)
+        for key, first, label in twice[:_TOLD]:
+            logger.warning("the word %r stands twice (as %r and %r); it is looked for once", key, first, label)
+        if len(twice) > _TOLD:
+            logger.warning("... and so do %d others", len(twice) - _TOLD)
         if not merged:
             raise VocabularyError("found no words, expected at least one, such as 'person, red bus'")
         self.labels: tuple[str, ...] = tuple(label for label, _ in merged.values())
