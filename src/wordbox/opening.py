@@ -243,7 +243,7 @@ def _graph(path: Path, spec: str | None) -> Model:
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     if clip_text.KEY in metadata:
         raise WeightsError(
-            f"{path}: a text encoder, which finds nothing by itself; name it as the text encoder of a model that takes words"
+            f"{path}: a text encoder, which finds nothing by itself; name it beside a model that takes words (--text-encoder)"
         )
     found = from_metadata(metadata, str(path))
     graph, manifest = graph_of_others.adopt(graph, str(path)) if found is None else (graph, found)

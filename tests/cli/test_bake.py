@@ -50,7 +50,7 @@ def test_what_cannot_be_done_says_why_and_leaves_nothing(worlds, tmp_path):
     assert bake("wordbox-nano", tmp_path / "fixed.safetensors", "--words", "cup").exit_code == 0
     cases = [
         (("wordbox-nano", "x.onnx", "--words", ""), VocabularyError, "found no words"),
-        (("wordbox-nano", "x.engine", "--words", "cup"), InputError, "expected .onnx, or .xml"),
+        (("wordbox-nano", "x.engine", "--words", "cup"), InputError, "expected .safetensors, .onnx or .xml"),
         (("wordbox-nano", "x.onnx", "--words", "자동차"), VocabularyError, "cannot be baked"),
         (("wordbox-nano", "x.onnx", "--words", "cup", "--text-encoder", "x"), InputError, "takes no other text encoder"),
         ((source, "x.onnx", "--words", "cat"), VocabularyError, "no vectors for 'cat'"),
