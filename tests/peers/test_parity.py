@@ -1,13 +1,10 @@
 """Random networks of the peer packages, saved by them and read by Wordbox, say what they say there: `twins.py` makes them.
 
-They are made once, in the environment that environment.sh builds ($WORDBOX_PEERS, else ~/.cache/wordbox/peers), and kept beside it.
+conftest.py keeps them.
 """
 
-import hashlib
 import json
-import os
-import shutil
-import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,26 +25,9 @@ FORMS = [f"{name}-{form}" for name in ("yolov5n", "yolov8n") for form in ("train
 
 
 @pytest.fixture(scope="session")
-def twins(root: Path) -> Path:
+def twins(made_by: Callable[..., Path]) -> Path:
     """The folder of twins, made by this version of their program."""
-    peers = Path(os.environ.get("WORDBOX_PEERS", Path.home() / ".cache" / "wordbox" / "peers"))
-    python = peers / "bin" / "python"
-    if not python.exists():
-        if "WORDBOX_PEERS" in os.environ:
-            pytest.fail(f"WORDBOX_PEERS names {peers}, which holds no environment; tests/peers/environment.sh builds one")
-        pytest.skip(f"no peer packages at {peers}; tests/peers/environment.sh installs them there, or name their folder in WORDBOX_PEERS")
-    programs = [root / "tests" / "peers" / name for name in ("twins.py", "shims.py")]
-    version = hashlib.sha256(b"".join(program.read_bytes() for program in programs)).hexdigest()[:12]
-    made = peers / "twins" / version
-    if not made.exists():
-        work = made.with_name(f"{version}-{os.getpid()}")
-        done = subprocess.run([python, programs[0], work], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        work.rename(made)
-        for other in made.parent.glob("?" * len(version)):  # not what another run is making
-            if other != made:
-                shutil.rmtree(other)
-    return made
+    return made_by("twins.py")
 
 
 def facts_of(twins: Path, name: str) -> dict[str, Any]:

@@ -116,27 +116,30 @@ def drawn(twin: Twin) -> Any:
     return network
 
 
-def randomise(network: Any) -> None:
-    """Random scales, offsets and statistics for every BatchNorm, random biases elsewhere; activations keep a sane range."""
+def randomise(network: Any, gain: tuple[float, float] = (0.5, 1.5), lift: float = 0.0) -> None:
+    """Random scales, offsets and statistics for every BatchNorm, random biases elsewhere; activations keep a sane range.
+
+    A BatchNorm multiplies by `gain`, least and most, and adds about `lift`.
+    """
+
+    def shaken(norm: Any, given: tuple[torch.Tensor]) -> None:
+        """Statistics near those of what a norm is about to see, so that the next one sees them already."""
+        variance, mean = torch.var_mean(given[0], (0, 2, 3))
+        norm.weight.uniform_(*gain)
+        norm.bias.normal_(lift, 0.3)
+        norm.running_mean.copy_(mean + torch.randn_like(mean) * 0.3 * variance.sqrt())
+        norm.running_var.copy_(variance * torch.exp2(torch.empty_like(variance).uniform_(-1, 1)))
+
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     inside = {id(parameter) for norm in norms for parameter in norm.parameters()}
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim == 1 and id(parameter) not in inside:
                 parameter.add_(torch.randn_like(parameter) * 0.5)
-        hooks = [norm.register_forward_pre_hook(_shaken) for norm in norms]
-        network.eval()(_pixels(np.concatenate([_picture(np.random.default_rng(seed), 256, 256) for seed in (10, 11)])))
+        hooks = [norm.register_forward_pre_hook(shaken) for norm in norms]
+        network.eval()(pixels(np.concatenate([pictured(np.random.default_rng(seed), 256, 256) for seed in (10, 11)])))
         for hook in hooks:
             hook.remove()
-
-
-def _shaken(norm: Any, given: tuple[torch.Tensor]) -> None:
-    """Statistics near those of what a norm is about to see, so that the next one sees them already."""
-    variance, mean = torch.var_mean(given[0], (0, 2, 3))
-    norm.weight.uniform_(0.5, 1.5)
-    norm.bias.normal_(0, 0.3)
-    norm.running_mean.copy_(mean + torch.randn_like(mean) * 0.3 * variance.sqrt())
-    norm.running_var.copy_(variance * torch.exp2(torch.empty_like(variance).uniform_(-1, 1)))
 
 
 def save(network: Any, package: str, form: str, path: Path) -> None:
@@ -177,10 +180,10 @@ def answers(network: Any, classes: int) -> dict[str, np.ndarray]:
     """Inputs and outputs of a network, under the names of the module's docstring."""
     stored = {}
     for i, (size, (height, width)) in enumerate(SIZES.items()):
-        picture = _picture(np.random.default_rng(i), height, width)
+        picture = pictured(np.random.default_rng(i), height, width)
         stored[f"input_{size}"] = picture
         with torch.no_grad():
-            decoded, raw = network(_pixels(picture))
+            decoded, raw = network(pixels(picture))
         if size == "640":
             stored["decoded_640"] = decoded.numpy()
         for level, values in enumerate(_by_level(raw, classes)):
@@ -201,13 +204,13 @@ def _by_level(raw: Any, classes: int) -> list[torch.Tensor]:
     return [part.unflatten(2, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def _picture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+def pictured(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Noise on coarse patches, uint8 (1, height, width, 3): edges of every strength."""
     patches = rng.integers(0, 256, (height // 32, width // 32, 3)).repeat(32, 0).repeat(32, 1)
     return np.clip(patches + rng.normal(0, 40, patches.shape), 0, 255).astype(np.uint8)[None]
 
 
-def _pixels(pictures: np.ndarray) -> torch.Tensor:
+def pixels(pictures: np.ndarray) -> torch.Tensor:
     """What a peer's network takes: float32 (B, 3, H, W), 0 to 1."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
 
