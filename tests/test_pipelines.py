@@ -205,7 +205,7 @@ def test_calls_that_mean_nothing_are_refused(pipe, photo):
     ):
         with pytest.raises(InputError, match=words):
             pipe(image, labels)
-    with pytest.raises(TypeError, match="banana"):
+    with pytest.raises(InputError, match="banana"):
         pipe(photo, LABELS, banana=1)
 
 

@@ -42,11 +42,12 @@ _REFUSED = {
     **dict.fromkeys(("config", "tokenizer", "feature_extractor", "image_processor", "processor", "use_fast"), _OWN_PARTS),
     **dict.fromkeys(("revision", "token", "use_auth_token"), _NO_HUB),
     **dict.fromkeys(("framework", "device_map", "dtype", "torch_dtype", "model_kwargs"), _LOADED),
+    **dict.fromkeys(("text_encoder", "background", "engine", "precision", "threads", "synonyms", "spec"), _LOADED),
     "trust_remote_code": "nothing in a model file is run",
     "pipeline_class": "there is one class only",
     **dict.fromkeys(("batch_size", "num_workers"), "pictures of like shape run together as it is"),
 }
-"""What the function of that name in transformers takes, and why it is not taken here."""
+"""What the function of that name in transformers takes, or `wordbox.load`, and why it is not taken here."""
 
 
 def pipeline(
@@ -74,11 +75,7 @@ def pipeline(
     """
     if task not in (TASK, None):
         raise InputError(f"found the task {task!r}, expected {TASK!r}, the only one that is here")
-    for name, value in others.items():
-        if name not in _REFUSED:
-            raise InputError(f"found the argument {name}, expected task, model, device, threshold, top_k or timeout; leave it out")
-        if value is not None:
-            raise InputError(f"found {name}={value!r}, expected none: {_REFUSED[name]}; leave it out")
+    _refuse(others, "task, model, device, threshold, top_k or timeout")
     choice = _Choice(threshold, top_k, timeout)
     if isinstance(model, Detector):
         if device is not None:
@@ -89,6 +86,15 @@ def pipeline(
     else:
         raise InputError(f"found device {device!r}, expected 'cpu' or -1, 'cuda' or 0; for others, {_LOADED}")
     return ZeroShotObjectDetectionPipeline(detector, choice)
+
+
+def _refuse(others: Mapping[str, Any], expected: str) -> None:
+    """Raise InputError for arguments that are not taken here; None counts as left out, as transformers has it."""
+    for name, value in others.items():
+        if name not in _REFUSED:
+            raise InputError(f"found the argument {name}, expected {expected}; leave it out")
+        if value is not None:
+            raise InputError(f"found {name}={value!r:.80}, expected none: {_REFUSED[name]}; leave it out")
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,7 @@ class ZeroShotObjectDetectionPipeline:
         threshold: float | None = None,
         top_k: int | None = None,
         timeout: float | None = None,
+        **others: Any,
     ) -> Found | list[Found] | Iterator[Found]:
         """What is in `image`: [{"score": float, "label": str, "box": {"xmin": int, "ymin": int, "xmax": int, "ymax": int}}], best first.
 
@@ -143,6 +150,7 @@ class ZeroShotObjectDetectionPipeline:
         takes a flat list of labels for each of several pictures as a whole, where transformers would deal them out, one a picture.
         Raises InputError (SourceError, ImageError, VocabularyError), also where one picture of several cannot be read.
         """
+        _refuse(others, "image, candidate_labels, threshold, top_k or timeout")
         own = self._choice
         choice = _Choice(
             own.threshold if threshold is None else threshold,
