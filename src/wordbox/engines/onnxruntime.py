@@ -49,6 +49,7 @@ class OnnxRuntimeEngine:
             )
         except Exception as error:  # the runtime's exceptions share no narrower parent
             raise EngineError(f"{where}: {self.name} refuses this graph: {first_line(error)}") from error
+        self._session._model_bytes = None  # kept for that fallback alone, and as large as the model
         if self._session.get_providers()[0] != providers[0]:
             raise EngineError(f"{where}: {providers[0]} could not start, so {device!r} cannot be used; docs/gpu.md says what it needs")
         self._inputs = {i.name: _info(i.type, i.shape) for i in self._session.get_inputs()}
