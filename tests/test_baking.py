@@ -94,6 +94,12 @@ def test_what_it_says_of_itself(model, words):
     )
 
 
+def test_what_was_never_baked_says_so(model):
+    assert baking.said_of(model.manifest) == "nothing is baked: words are an input"
+    yolo = replace(model.manifest, spec=yolov8("n", classes=2), open=False, names=("a", "b"))
+    assert baking.said_of(yolo) == "nothing is baked: it was trained for its classes"
+
+
 def test_the_open_model_stays_as_it_was_and_bakes_again(model, words, worlds):
     before = {name: array.copy() for name, array in model.arrays.items()}
     first = baking.bake(model, words)

@@ -19,6 +19,7 @@ NANO = Manifest(
     origin="somewhere",
     licence="Apache-2.0",
 )
+NO_NAMES = ("x" * 5000, "x" * 200, "\u732b" * 67, "../x", "..", ".", "", "a/b", "/x", "a\\b", "a\nb", "a\0b", "\ud800")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SIDE = st.integers(1, 16384)
 UNIT = st.floats(0, 1)
@@ -106,6 +107,12 @@ def test_a_field_that_is_missing_is_named(field):
         ("encoder", {"name": "/etc/passwd", "sha256": ""}),
         ("encoder", {"name": "", "sha256": None}),
         ("encoder", {"name": 7, "sha256": ""}),
+        *(("encoder", {"name": name, "sha256": ""}) for name in NO_NAMES),
+        *(("words_from", {"name": name, "sha256": ""}) for name in (*NO_NAMES, 7, None)),
+        ("words_from", {"name": "clip", "sha256": 0}),
+        ("words_from", {"name": "clip", "sha256": "\n"}),
+        ("words_from", "clip"),
+        *(("background", value) for value in (0, [], False, {}, ["a"], "x" * 10_001, "\ud800")),
         ("thresholds", None),
         ("thresholds", {"conf": 2}),
         ("thresholds", {"conf": "0.5"}),

@@ -275,6 +275,33 @@ def test_an_official_file_gives_its_tower_or_its_prompts(worlds):
     model = opening.read(worlds.official_file(Path("b.safetensors"), prompts=worlds.vectors(2)))
     assert (model.text, model.manifest.names, model.manifest.background) == ({}, ("0", "1"), None)
     assert np.array_equal(model.words.vectors, worlds.vectors(2))
+    assert model.manifest.words_from.learned
+    assert model.words.identity == model.manifest.words_from
+    assert (model.manifest.words_from.name, len(model.manifest.words_from.sha256)) == ("learned prompts of b", 64)
+    others = [opening.read(worlds.official_file(Path(f"{name}.safetensors"), prompts=worlds.vectors(2, seed))) for name, seed in PROMPTS]
+    same = [model.words.identity.same_as(other.words.identity) for other in others]
+    assert same == [True, False, True]
+    assert [other.manifest.name for other in others] == [name for name, _ in PROMPTS]
+
+
+PROMPTS = [("c", 1), ("b", 2), ("\u732b" * 70, 1)]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_arrays_are_checked_without_a_drawing_as_with_one(worlds, version):
+    spec = worlds.narrow(version)
+    whole = opening.Model(Path("w.pt"), worlds.manifest(spec), worlds.arrays(spec), {}, None)
+    whole.check()
+    name = "backbone.stem.conv.weight"
+    endless = np.full_like(whole.arrays[name], np.nan)
+    for change in ({name: endless}, {name: endless[:1]}, {"more": endless}):
+        broken = replace(whole, arrays=whole.arrays | change)
+        assert refusal(broken.check) == refusal(broken.graph)
+    assert refusal(replace(whole, arrays=None).check) == refusal(replace(whole, arrays=None).graph)
+    nano = opening.read(opening.locate(None))
+    nano.check()
+    assert "missing" in refusal(replace(nano, arrays={}).check)
+    replace(whole, exported=whole.graph(), arrays=None).check()
 
 
 @pytest.mark.parametrize(

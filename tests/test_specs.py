@@ -79,6 +79,18 @@ def test_what_a_spec_must_say_is_missed(missing):
         from_dict(fields, "file")
 
 
+@pytest.mark.parametrize("spec", [NanoSpec(), named("yolov5s@v3.1"), named("yolov8n"), named("yolov8s-worldv2")], ids=lambda s: s.family)
+def test_every_field_must_be_said_but_those_of_folded_words(spec):
+    fields = to_dict(spec)
+    for name in fields:
+        less = {key: value for key, value in fields.items() if key != name}
+        if name in ("phrases", "background"):
+            assert from_dict(less, "file") == spec
+        else:
+            with pytest.raises(WeightsError, match="file"):
+                from_dict(less, "file")
+
+
 def test_every_published_network_comes_back_through_json():
     for name in names():
         assert from_dict(json.loads(json.dumps(to_dict(named(name)))), name) == named(name)

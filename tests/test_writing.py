@@ -126,6 +126,24 @@ def test_vectors_of_names_stay_with_wordboxs_own_file_and_their_loss_is_said(wor
         assert opening.read(tmp_path / f"c{ending}").words is None
 
 
+def test_the_vector_of_the_background_stays_with_wordboxs_own_file(worlds, tmp_path):
+    for known in (worlds.vectors(4), worlds.vectors(3)):
+        source = opening.read(worlds.native_file(tmp_path / "a.safetensors", known=known))
+        writing.write(source, tmp_path / "b.safetensors", "native")
+        assert native.read(tmp_path / "b.safetensors")[0]["vocabulary"].tobytes() == known.tobytes()
+        assert opening.read(tmp_path / "b.safetensors").words.background == (" " if len(known) == 4 else None)
+
+
+def test_vectors_of_words_without_a_background_are_not_taken_for_prompts(worlds, tmp_path):
+    source = opening.read(worlds.native_file(tmp_path / "a.safetensors", known=worlds.vectors(3), background=None))
+    assert not source.words.identity.learned
+    writing.write(source, tmp_path / "b.pth", "official")
+    assert opening.read(tmp_path / "b.pth").words is None
+    prompted = opening.read(worlds.official_file(tmp_path / "c.safetensors", prompts=worlds.vectors(3)))
+    writing.write(replace(prompted, manifest=replace(prompted.manifest, background=" ")), tmp_path / "d.pth", "official")
+    assert opening.read(tmp_path / "d.pth").words.identity.learned
+
+
 def test_names_that_stand_twice_keep_a_vector_each(worlds, tmp_path):
     known = worlds.vectors(3)
     known[1] = known[0]

@@ -65,7 +65,7 @@ def load(
         model = opening.read(path, spec=spec)
         opening.check_published(source, model)
         running, manifest, known, has_tower = _engine(kind, model, options), model.manifest, model.words, bool(model.text)
-        origin = _Origin(kind, options, partial(opening.read, path, spec=spec))
+        origin = _Origin(kind, options, partial(opening.read, path, spec=spec), text_encoder)
     if path.parent != MODELS:
         opening.say_licence(manifest.name, manifest.licence)
     encoder = encoder_of(path, manifest, synonyms=synonyms, known=known, has_tower=has_tower, named=text_encoder, threads=threads)
@@ -79,8 +79,9 @@ def bake(detector: Detector, words: Words) -> Detector:
     """A Detector of fixed classes that finds what `detector` finds with `words`, sooner, and needs no text encoder.
 
     YOLO-World's version 2 and wordbox-nano have the words in their weights from here on; version 1, whose words look at each picture,
-    keeps them as constants. `detector` stays open and can be baked again. `wordbox.export` writes the result. Raises WeightsError where
-    it was made from a graph or has fixed classes, VocabularyError where a word has no vector.
+    keeps them as constants. `detector` stays open and can be baked again. `wordbox.export` writes the result. The file of `detector` is
+    read again, so it must still be there. Raises WeightsError where it is not, where it was made from a graph or has fixed classes,
+    VocabularyError where a word has no vector.
     """
     origin = detector.origin
     if not isinstance(origin, _Origin):
@@ -94,7 +95,7 @@ def bake(detector: Detector, words: Words) -> Detector:
 
 
 def how_baked(detector: Detector) -> str:
-    """What became of the words of a Detector that `bake` gave, in a sentence."""
+    """What became of the words of a Detector, in a sentence: in its weights, constants, or, where `bake` did not give it, nothing."""
     return baking.said_of(detector.manifest)
 
 
@@ -113,7 +114,7 @@ def convert(
     model, target = _model(source, spec, strict), Path(out)
     writing.check(target, layout, model.path)
     if model.exported is None:
-        model.graph()  # whatever does not fit is said now
+        model.check()  # whatever does not fit is said now
     writing.write(model, target, layout)
     return model.manifest
 
@@ -129,10 +130,11 @@ def export(
 ) -> "Verified | None":
     """Write a model's deployed graph as `.onnx`, or as OpenVINO's `.xml` with its `.bin`, its Manifest in the metadata.
 
-    `source` is what `load` takes, or a Detector, baked or not. A YOLO-World that takes words gets a file beside it with their vectors:
-    its text encoder where it has one inside, else the vectors of its own names. `nms` "graph" puts suppression into the graph. `verify`
-    runs both sides on `photos` (two in the package where None) and writes the largest difference into the metadata; it is given back.
-    Raises WeightsError, EngineError or InputError.
+    `source` is what `load` takes, or a Detector, baked or not. A YOLO-World that takes words gets a file beside it with their vectors: the
+    text encoder, or the vocabulary, that a Detector was loaded with, else the text encoder inside the model, else the vectors of its own
+    names. Words that `with_words` gave do not go along: `bake` them. `nms` "graph" puts suppression into the graph. `verify` runs both
+    sides on `photos` (two in the package where None) and writes the largest difference into the metadata; it is given back. No file of
+    another content is replaced by the one of words. Raises WeightsError, EngineError or InputError.
     """
     from wordbox.exporting import partner, target
     from wordbox.exporting import run as exporting
@@ -141,10 +143,11 @@ def export(
     if not isinstance(source, Detector):
         target.check(place, opening.locate(source))  # before anything is read
     model = _model(source, spec)
+    named = source.origin.text_encoder if isinstance(source, Detector) and isinstance(source.origin, _Origin) else None
     target.check(place, model.path)
     if model.path.parent != MODELS:
         opening.say_licence(model.manifest.name, model.manifest.licence)
-    with partner.drafted(model, place) as (model, words):
+    with partner.drafted(model, place, named) as (model, words, new):
         graph = model.graph()
         check = None
         if verify:
@@ -159,7 +162,7 @@ def export(
             pictures = find(str(photos) if photos is not None else str(PHOTOS / "*.jpg")).items
             check = exporting.Check(reference=over(running), against=running.name, over=over, sources=pictures)
             logger.warning("comparing the file with the model on %d photos", len(check.sources))
-        return exporting.export(graph, place, nms=nms, check=check)
+        return exporting.export(graph, place, nms=nms, check=check, partner=new)
 
 
 def export_text_encoder(source: str | Path, out: str | Path, precision: str = "float32") -> float:
@@ -230,7 +233,8 @@ def _model(source: str | Path | Detector | None, spec: str | None, strict: bool 
     if isinstance(source, Detector):
         if not isinstance(source.origin, _Origin):
             raise WeightsError(f"{source.manifest.name}: it was made from a graph that is not kept; name its file instead")
-        return source.origin.read()
+        model = source.origin.read()
+        return replace(model, manifest=replace(model.manifest, background=source.manifest.background))
     path = opening.locate(source)
     model = opening.read(path, spec=spec, strict=strict)
     opening.check_published(source, model)
@@ -253,22 +257,23 @@ class _Origin:
     kind: str
     options: _Options
     read: Callable[[], opening.Model]
+    text_encoder: str | Path | None = None
+    """Where its words get their vectors, where somebody named it."""
 
 
 def _engine(kind: str, model: opening.Model, options: _Options) -> "Engine":
     """The engine called `kind` over the model's graph, or over its arrays. Raises MissingExtraError where it is not installed."""
-    graph = model.graph()
     match kind:
         case "torch":
             return _torch_engine(model, options)
         case "openvino":
             from wordbox.engines.openvino import OpenVinoEngine
 
-            return OpenVinoEngine(graph.SerializeToString(), **options)
+            return OpenVinoEngine(model.graph().SerializeToString(), **options)
         case _:
             from wordbox.engines.onnxruntime import OnnxRuntimeEngine
 
-            return OnnxRuntimeEngine(graph.SerializeToString(), **options)
+            return OnnxRuntimeEngine(model.graph().SerializeToString(), **options)
 
 
 def _torch_engine(model: opening.Model, options: _Options) -> "Engine":
@@ -280,6 +285,7 @@ def _torch_engine(model: opening.Model, options: _Options) -> "Engine":
     manifest = model.manifest
     if model.arrays is None or manifest.spec is None:
         raise EngineError(f"{model.path}: a graph, which PyTorch does not run; name the checkpoint it was made from, or another engine")
+    model.check()
     network = build(manifest.spec)
     load_arrays(network, model.arrays, str(model.path))
     return TorchEngine(network, manifest.to_metadata(), **options)

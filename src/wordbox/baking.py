@@ -27,7 +27,7 @@ def bake(model: Model, vocabulary: EmbeddedVocabulary) -> Model:
     Raises WeightsError as `check` does, or where its arrays do not fit; VocabularyError where the encoder knows nothing of a word.
     """
     check(model)
-    model.graph()  # whatever does not fit is said now
+    model.check()
     facts, spec, arrays = model.manifest, model.manifest.spec, model.arrays
     assert isinstance(spec, NanoSpec | YoloWorldSpec), "no other family takes words"
     assert arrays is not None
@@ -53,8 +53,12 @@ def bake(model: Model, vocabulary: EmbeddedVocabulary) -> Model:
 
 
 def said_of(manifest: Manifest) -> str:
-    """What became of the words of a baked model, in a sentence."""
+    """What became of the words of a model, in a sentence."""
     spec = manifest.spec
+    if manifest.open:
+        return "nothing is baked: words are an input"
+    if not isinstance(spec, NanoSpec | YoloWorldSpec):
+        return "nothing is baked: it was trained for its classes"
     if isinstance(spec, YoloWorldSpec) and spec.version == "v1":
         return "version 1: the words are constants, and still look at each picture"
     return "the words are in the weights: convolutions of fixed classes"

@@ -16,6 +16,9 @@ from wordbox.vocabulary.encoders import EncoderIdentity
 KEY = "wordbox"
 VERSION = 1
 
+_LONGEST_NAME = 200  # bytes: file systems end at 255
+_LONGEST_WORD = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
@@ -60,8 +63,10 @@ class Partner:
     """Its checksum."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.sha256, str) or PurePath(self.name).name != self.name:
-            raise ValueError(f"found {self.name!r} with checksum {self.sha256!r}, expected a file name without folders, and its sha256")
+        plain = PurePath(self.name).name == self.name and len(self.name.encode()) < _LONGEST_NAME and self.name.isprintable()
+        if not isinstance(self.sha256, str) or not plain or self.name in ("", "..") or "\\" in self.name:
+            found = f"{self.name[:40]!r} with checksum {self.sha256!r:.70}"
+            raise ValueError(f"found {found}, expected a file name of one line without folders, and its sha256")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +95,14 @@ class Manifest:
     """SPDX identifier, or a sentence."""
 
     def __post_init__(self) -> None:
-        for text in (self.name, self.origin, self.licence, self.background or "", *self.names):
+        for text in (self.name, self.origin, self.licence, "" if self.background is None else self.background, *self.names):
             if not isinstance(text, str):
                 raise TypeError(f"found {text!r} among the manifest's texts, expected a string")
             text.encode()  # a lone half of a pair of UTF-16 cannot be written again
         if type(self.open) is not bool:
             raise TypeError(f"found open {self.open!r}, expected true or false")
+        if len(self.background or "") > _LONGEST_WORD:
+            raise ValueError(f"found a background word of {len(self.background or ''):,} letters, expected at most {_LONGEST_WORD:,}")
 
     def to_json(self) -> str:
         """The one JSON that is stored under `KEY`."""

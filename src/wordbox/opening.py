@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from wordbox import specs, variants
 from wordbox.arrays import arrays
+from wordbox.checkpoints import clip_names, native
 from wordbox.checkpoints import foreign as checkpoint_of_others
-from wordbox.checkpoints import native
 from wordbox.encoding import MODELS, identity_of
 from wordbox.errors import VocabularyError, WeightsError
 from wordbox.graphs import clip_text, ending, nano, suppression, yolo
@@ -25,15 +25,14 @@ from wordbox.graphs.weights import Weights
 from wordbox.manifest import Manifest, from_metadata
 from wordbox.published import find
 from wordbox.published.entries import ENTRIES, Entry, of_size
-from wordbox.specs import NanoSpec, YoloWorldSpec
+from wordbox.specs import NanoSpec, Spec, YoloSpec, YoloWorldSpec
 from wordbox.vocabulary import files
+from wordbox.vocabulary.encoders import LEARNED, EncoderIdentity
 from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
 
 logger = logging.getLogger("wordbox")
 
 PACKAGED = "wordbox-nano"
-TEXT = "text."
-"""What leads the arrays of a text tower in a file of ours."""
 KNOWN = "vocabulary"
 """The array of a file of ours that holds the vectors of its names."""
 ENDINGS = (".pt", ".pth", ".safetensors", ".onnx", ".xml")
@@ -61,18 +60,39 @@ class Model:
         """The deployed graph. Raises WeightsError where the arrays are not those of the network, or no graph can be drawn."""
         if self.exported is not None:
             return self.exported
-        spec, where = self.manifest.spec, str(self.path)
-        if spec is None or self.arrays is None:
-            raise WeightsError(f"{where}: its manifest names no network, so its arrays cannot be used; make the file anew")
+        spec, own = self._network()
         if isinstance(spec, NanoSpec):
-            drawn = nano.draw(spec, self.arrays, self.manifest.to_metadata(), where)
+            drawn = nano.draw(spec, own, self.manifest.to_metadata(), str(self.path))
         else:
-            fit = Weights(self.arrays, where, self.called)
-            fit.shapes.update({named.name: named.shape for named in arrays(spec)})
-            fit.finish()  # before anything is drawn: a small file that describes a huge network fills no memory
-            drawn = yolo.draw(spec, self.arrays, self.manifest.to_metadata(), where, self.called)
+            self._shapes(spec, own)  # before anything is drawn: a small file that describes a huge network fills no memory
+            drawn = yolo.draw(spec, own, self.manifest.to_metadata(), str(self.path), self.called)
         _check_drawn(drawn, self.manifest, self.path)
         return drawn
+
+    def check(self) -> None:
+        """Raise WeightsError where the arrays are not those of the network, as `graph` does, which takes longer."""
+        if self.exported is not None:
+            return
+        spec, own = self._network()
+        if isinstance(spec, NanoSpec):
+            self.graph()  # its drawing alone lists its arrays
+            return
+        fit = self._shapes(spec, own)
+        for name, shape in dict(fit.shapes).items():
+            fit.take(name, *shape)
+        fit.finish()
+
+    def _network(self) -> tuple[Spec, Mapping[str, NDArray[Any]]]:
+        if self.manifest.spec is None or self.arrays is None:
+            raise WeightsError(f"{self.path}: its manifest names no network, so its arrays cannot be used; make the file anew")
+        return self.manifest.spec, self.arrays
+
+    def _shapes(self, spec: YoloSpec, own: Mapping[str, NDArray[Any]]) -> Weights:
+        """The arrays, of which each has its shape."""
+        fit = Weights(own, str(self.path), self.called)
+        fit.shapes.update({named.name: named.shape for named in arrays(spec)})
+        fit.finish()
+        return fit
 
 
 def locate(source: str | Path | None) -> Path:
@@ -205,19 +225,28 @@ def _arrays(path: Path, spec: str | None, strict: bool) -> Model:
     facts = checkpoint.manifest
     if entry is not None:
         facts = replace(facts, name=entry.name, licence=entry.licence, origin=f"{entry.address}; {facts.origin}")
-    if isinstance(facts.spec, YoloWorldSpec) and facts.open:
-        facts = replace(facts, words_from=identity_of(facts.spec))
     brought, words = checkpoint.words, None
+    if isinstance(facts.spec, YoloWorldSpec) and facts.open:
+        learned = brought is not None and brought.names is None
+        facts = replace(facts, words_from=_learned(facts.name, brought.vectors) if brought and learned else identity_of(facts.spec))
     if brought is not None:
         behind = [] if brought.background is None else [brought.background]
         words = _known(facts, np.concatenate([brought.vectors, *(vector[None] for vector in behind)]), path)
     return Model(path, facts, checkpoint.arrays, checkpoint.called, None, words, checkpoint.text)
 
 
+def _learned(name: str, vectors: NDArray[np.float32]) -> EncoderIdentity:
+    """What learned prompts are of, which are no text encoder's: of themselves."""
+    short = (
+        "".join(letter if letter.isprintable() and letter not in "/\\" else "_" for letter in name).encode()[:150].decode(errors="ignore")
+    )
+    return EncoderIdentity(name=f"{LEARNED}{short}", sha256=hashlib.sha256(np.ascontiguousarray(vectors, "<f4").data).hexdigest())
+
+
 def _native(path: Path, manifest: Manifest, stored: Mapping[str, NDArray[Any]]) -> Model:
     """A file of ours: the network's arrays, and those that only travel with them."""
-    text = {name.removeprefix(TEXT): array for name, array in stored.items() if name.startswith(TEXT)}
-    arrays = {name: array for name, array in stored.items() if name != KNOWN and not name.startswith(TEXT)}
+    text = {name.removeprefix(clip_names.OURS): array for name, array in stored.items() if name.startswith(clip_names.OURS)}
+    arrays = {name: array for name, array in stored.items() if name != KNOWN and not name.startswith(clip_names.OURS)}
     words = _known(manifest, stored[KNOWN], path) if KNOWN in stored else None
     return Model(path, manifest, arrays, {}, None, words, text)
 
@@ -258,7 +287,7 @@ def _check_drawn(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None
 def _entry(path: Path) -> Entry | None:
     """The published file that this one is, bit for bit, where its checksum is known."""
     likely = of_size(path.stat().st_size)
-    return likely.get(hashlib.sha256(path.read_bytes()).hexdigest()) if likely else None
+    return likely.get(find.checksum(path)) if likely else None
 
 
 def _refuse_spec(path: Path, spec: str | None) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wordbox.checkpoints import layouts, native, torch_writer
+from wordbox.checkpoints import clip_names, layouts, native, torch_writer
 from wordbox.checkpoints.word_vectors import WordVectors
 from wordbox.errors import InputError, WeightsError
-from wordbox.opening import KNOWN, TEXT, Model
-from wordbox.vocabulary.words import EmbeddedVocabulary, word_key
+from wordbox.opening import KNOWN, Model
+from wordbox.vocabulary.words import BACKGROUND, EmbeddedVocabulary, word_key
 
 logger = logging.getLogger("wordbox")
 
@@ -57,8 +57,8 @@ def _stored(model: Model, layout: str) -> Mapping[str, NDArray[Any]]:
             f"{model.path}: it holds a graph and no named arrays, so it cannot be converted; use the checkpoint it was made from"
         )
     if layout == "native":
-        known = {} if model.words is None else {KNOWN: _vectors(model.words, model.manifest.names)}
-        return {**arrays, **{TEXT + name: array for name, array in model.text.items()}, **known}
+        known = {} if model.words is None else {KNOWN: _with_background(model.words, model.manifest.names)}
+        return {**arrays, **{clip_names.OURS + name: array for name, array in model.text.items()}, **known}
     where = str(model.path)
     if spec is None:
         raise WeightsError(f"{where}: its manifest names no network, so its arrays have no other names; leave the layout out")
@@ -66,7 +66,7 @@ def _stored(model: Model, layout: str) -> Mapping[str, NDArray[Any]]:
         found = layouts.to_ultralytics(spec, arrays, where)
         _say_lost(model, layout, ["its text tower"] * bool(model.text) + ["the vectors of its words"] * (model.words is not None))
         return found
-    learned = model.words is not None and model.manifest.background is None  # prompts are seen without a background
+    learned = model.words is not None and model.words.identity.learned
     words = None if model.words is None else WordVectors(None, _vectors(model.words, model.manifest.names))
     found = layouts.to_official(spec, arrays, model.text, words if learned else None, where)
     _say_lost(model, layout, [] if learned or words is None else ["the vectors of its words"])
@@ -77,6 +77,11 @@ def _vectors(words: EmbeddedVocabulary, names: Sequence[str]) -> NDArray[np.floa
     """A vector for each of `names`, those that stand twice too, of which `words` keeps one."""
     rows = {word_key(label): row for row, label in enumerate(words.labels)}
     return words.vectors[[rows[word_key(name)] for name in names]]
+
+
+def _with_background(words: EmbeddedVocabulary, names: Sequence[str]) -> NDArray[np.float32]:
+    """The same, and behind them the vector of the background where `words` has one."""
+    return np.concatenate([_vectors(words, names), words.vectors[words.owners == BACKGROUND][:1]])
 
 
 def _say_lost(model: Model, layout: str, parts: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +34,12 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def kept(path, folder):
+    """A copy of a file that is about to go."""
+    (folder / "kept").mkdir()
+    return shutil.copy(path, folder / "kept" / path.name)
+
+
 def opened(path):
     return opening.read(path)
 
@@ -39,12 +47,13 @@ def opened(path):
 def test_a_tower_inside_is_written_with_its_tokenizer(worlds, tmp_path, out):
     worlds.merges_in(tmp_path)
     model = opened(worlds.native_file(tmp_path / "m.safetensors", text=worlds.tower()))
-    with drafted(model, out) as (said, words):
+    with drafted(model, out) as (said, words, new):
         assert words.parent.parent == out.parent
+        assert words == new
         assert names(words.parent) == ["best.v2.text.onnx"]
         facts = said.manifest
-    written = out.with_name("best.v2.text.onnx")
-    assert names(out.parent) == [written.name]
+        written = kept(new, tmp_path)
+    assert names(out.parent) == []
     assert facts.encoder == Partner(name=written.name, sha256=sha256(written))
     tower = towers.read(written)
     assert facts.words_from == tower.identity == towers.read(model.path).identity
@@ -55,38 +64,50 @@ def test_a_tower_inside_is_written_with_its_tokenizer(worlds, tmp_path, out):
 
 def test_without_a_tower_the_vectors_of_its_own_names_are(worlds, tmp_path, out):
     model = opened(worlds.native_file(tmp_path / "m.safetensors", known=worlds.vectors(3)))
-    with drafted(model, out) as (said, words):
+    with drafted(model, out) as (said, words, new):
         assert words.name == "best.v2.vocab.safetensors"
-    written = out.with_name(words.name)
-    assert names(out.parent) == [written.name]
+        written = kept(new, tmp_path)
     assert said.manifest.encoder == Partner(name=written.name, sha256=sha256(written))
-    kept = files.load(written)
-    assert (kept.labels, kept.identity) == (worlds.NAMES, worlds.IDENTITY)
-    assert np.array_equal(kept.vectors, worlds.vectors(3))
+    vocabulary = files.load(written)
+    assert (vocabulary.labels, vocabulary.identity) == (worlds.NAMES, worlds.IDENTITY)
+    assert np.array_equal(vocabulary.vectors, worlds.vectors(3))
 
 
 def test_what_has_nothing_to_give_and_what_needs_nothing_stay_as_they_are(worlds, tmp_path, out, detector):
     bare = opened(worlds.ultralytics_file(tmp_path / "m.safetensors"))
     fixed = replace(bare, manifest=replace(bare.manifest, open=False), words=worlds.vocabulary("cat"))
     for model in (bare, fixed, detector.origin.read()):
-        with drafted(model, out) as (said, words):
+        with drafted(model, out) as (said, words, new):
             assert said is model
-            assert words == model.path
+            assert (words, new) == (model.path, None)
         assert names(out.parent) == []
 
 
-def test_where_something_fails_nothing_is_left_and_what_was_there_stays(worlds, tmp_path, out):
+def test_where_something_fails_nothing_is_left(worlds, tmp_path, out):
     model = opened(worlds.native_file(tmp_path / "m.safetensors", known=worlds.vectors(3)))
-    out.parent.mkdir()
-    precious = out.with_name("best.v2.vocab.safetensors")
-    precious.write_text("precious")
     with pytest.raises(KeyError, match="mine"), drafted(model, out):
         raise KeyError("mine")
+    assert names(out.parent) == []
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["vectors", "tower"])
+def test_what_somebody_has_beside_the_export_is_never_overwritten(worlds, tmp_path, out, text):
+    worlds.merges_in(tmp_path)
+    inside = {"text": worlds.tower()} if text else {"known": worlds.vectors(3)}
+    model = opened(worlds.native_file(tmp_path / "m.safetensors", **inside))
+    out.parent.mkdir()
+    precious = out.with_name(f"best.v2.{'text.onnx' if text else 'vocab.safetensors'}")
+    worlds.vocabulary("cup").save(tmp_path / "cup.vocab.safetensors")
+    shutil.copy(tmp_path / "cup.vocab.safetensors", precious)
+    with pytest.raises(InputError, match=rf"{precious.name} is another file than.*give the export another name"), drafted(model, out):
+        raise AssertionError("the block must not run")
     assert names(out.parent) == [precious.name]
-    assert precious.read_text() == "precious"
-    with drafted(model, out):
-        pass
-    assert files.load(precious).labels == worlds.NAMES
+    assert files.load(tmp_path / "cup.vocab.safetensors").labels == ("cup",)
+    precious.unlink()
+    with drafted(model, out) as (_, words, new):
+        shutil.copy(new, precious)
+    with drafted(model, out) as (said, words, new):  # the same once more
+        assert (said.manifest.encoder.sha256, words.parent, new) == (sha256(precious), out.parent, None)
 
 
 def test_a_tower_without_its_tokenizer_is_an_error_that_says_where_to_put_it(worlds, tmp_path, out):
@@ -107,13 +128,12 @@ def exported(worlds, tmp_path):
 
 def test_an_export_of_an_export_takes_the_partner_along(exported, out):
     model, path = exported
-    with drafted(model, out) as (said, words):
+    with drafted(model, out) as (said, words, new):
         assert (said.manifest, words.name) == (model.manifest, path.name)
-    assert out.with_name(path.name).read_bytes() == path.read_bytes()
-    for again in (out, path.with_name("other.onnx")):  # where the partner is already
-        with drafted(model, again) as (said, words):
-            assert (said.manifest, words) == (model.manifest, again.with_name(path.name))
-        assert names(again.parent) == [path.name]
+        assert new.read_bytes() == path.read_bytes()
+    with drafted(model, path.with_name("other.onnx")) as (said, words, new):  # where the partner is already
+        assert (said.manifest, words.parent, new) == (model.manifest, path.parent, None)
+    assert names(path.parent) == [path.name]
 
 
 def test_a_partner_that_is_missing_or_another_file_is_refused(exported, out):
@@ -135,7 +155,7 @@ def test_another_file_of_its_name_is_never_overwritten(exported, out, make):
     model, path = exported
     out.parent.mkdir()
     make(out.with_name(path.name))
-    with pytest.raises(InputError, match=r"m\.vocab\.safetensors is another file.*export to another folder"), drafted(model, out):
+    with pytest.raises(InputError, match=r"m\.vocab\.safetensors is another file than.*give the export another name"), drafted(model, out):
         raise AssertionError("the block must not run")
     assert names(out.parent) == [path.name]
 
@@ -156,3 +176,42 @@ def test_a_place_below_a_file_is_told(worlds, tmp_path):
         drafted(model, tmp_path / "file" / "best.onnx"),
     ):
         raise AssertionError("the block must not run")
+
+
+def test_a_tower_that_somebody_named_goes_along(worlds, tmp_path, out):
+    folder, plain = worlds.tower_folder(tmp_path / "tower"), opened(worlds.ultralytics_file(tmp_path / "m.safetensors"))
+    model = replace(plain, manifest=worlds.manifest(worlds.narrow()))
+    with drafted(model, out, str(folder)) as (said, _, new):
+        assert new.name == "best.v2.text.onnx"
+        assert said.manifest.words_from == towers.read(folder).identity
+        written = kept(new, tmp_path)
+    with drafted(model, out, written) as (said, _, new):  # one that is exported already
+        assert sha256(new) == sha256(written) == said.manifest.encoder.sha256
+    vectors = towers.read(folder).encoder(threads=1).encode(worlds.NAMES)
+    for known, fits in ((vectors, True), (worlds.vectors(3), False)):
+        own = replace(model, words=replace(worlds.vocabulary(*worlds.NAMES), vectors=known))
+        with nullcontext() if fits else pytest.raises(WeightsError, match="it is another tower"), drafted(own, out, folder):
+            assert fits
+    wide = replace(model, manifest=replace(model.manifest, spec=replace(worlds.narrow(), embedding=48)))
+    with pytest.raises(WeightsError, match=r"gives vectors of 40 numbers; .* made for clip-text-48 with 48"), drafted(wide, out, folder):
+        raise AssertionError("the block must not run")
+
+
+def test_a_vocabulary_that_somebody_named_joins_the_models_own(worlds, tmp_path, out, caplog):
+    model = opened(worlds.native_file(tmp_path / "m.safetensors", known=worlds.vectors(4)))
+    assert model.words.background == " "
+    more = replace(worlds.vocabulary("Cat", "kitten", "gnome", "x", seed=5), labels=("Cat", "gnome"), owners=np.array([0, 0, 1, -1]))
+    more.save(tmp_path / "more.vocab.safetensors")
+    with drafted(model, out, tmp_path / "more.vocab.safetensors") as (*_, new):
+        found = files.load(new)
+    assert found.labels == (*worlds.NAMES, "gnome")
+    assert found.owners.tolist() == [0, 1, 2, -1, 0, 0, 3]
+    assert found.phrases == (*model.words.phrases, ("Cat",), ("kitten",), ("gnome",))
+    assert np.array_equal(found.vectors, np.concatenate([worlds.vectors(4), worlds.vectors(4, seed=5)[:3]]))
+    assert found.background == " "
+    with drafted(replace(model, words=None), out, tmp_path / "more.vocab.safetensors") as (*_, new):
+        assert sha256(new) == sha256(tmp_path / "more.vocab.safetensors")
+    replace(more, prompt="a {}").save(tmp_path / "a.vocab.safetensors")
+    with drafted(model, out, tmp_path / "a.vocab.safetensors") as (*_, new):
+        assert files.load(new).labels == ("Cat", "gnome")
+    assert "own names are not exported: the vocabulary has the prompt 'a {}'" in caplog.text

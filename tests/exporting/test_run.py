@@ -1,6 +1,7 @@
 """An export computes what its source does, says so of itself, and is there whole or not at all."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -134,6 +135,30 @@ def test_what_fails_leaves_what_was_there(packaged, out):
         assert "\n" not in str(caught.value)
         assert names(out.parent) == [out.name]
         assert out.read_text() == "precious"
+
+
+@pytest.mark.parametrize("stop", ["words", "model", None])
+def test_a_partner_is_there_before_its_model_and_never_without_it(packaged, out, tmp_path, monkeypatch, stop):
+    moved, real = [], os.replace
+
+    def replace(source, target):
+        moved.append(target.name)
+        if target.stem == stop:
+            raise PermissionError(13, "no")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    draft, place = tmp_path / "words.draft", tmp_path / "out" / out.name
+    draft.write_text("words")
+    if stop is None:
+        export(packaged.graph, place, nms="host", check=None, partner=draft)
+        assert names(place.parent) == sorted(moved)
+        assert place.with_name(draft.name).read_text() == "words"
+    else:
+        with pytest.raises(InputError, match="cannot be written"):
+            export(packaged.graph, place, nms="host", check=None, partner=draft)
+        assert names(place.parent) == []
+    assert moved[0] == draft.name
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(packaged, tmp_path):

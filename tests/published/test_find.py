@@ -189,3 +189,9 @@ def test_every_platform_has_its_place_for_caches(monkeypatch, platform, variable
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(module.sys, "platform", platform)
     assert cache_folder() == expected
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1])
+def test_a_checksum_is_that_of_the_whole_file(tmp_path, size):
+    (tmp_path / "a").write_bytes(b"x" * size)
+    assert module.checksum(tmp_path / "a") == hashlib.sha256(b"x" * size).hexdigest()

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from wordbox import manifest
+from wordbox.checkpoints.whole import whole
 from wordbox.errors import WeightsError
 from wordbox.manifest import Manifest
 
@@ -44,9 +45,5 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Manifest | None]:
 def write(path: Path, arrays: Mapping[str, NDArray[Any]], facts: Manifest | None) -> None:
     """Write a native file, or bare arrays where there is no Manifest. Equal contents give equal bytes."""
     ordered = {name: np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape) for name in sorted(arrays)}
-    draft = path.with_name(f".{path.name}.part")
-    try:
+    with whole(path) as draft:
         draft.write_bytes(save(ordered, metadata=None if facts is None else facts.to_metadata()))
-        os.replace(draft, path)  # whole or not at all
-    finally:
-        draft.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ The pickle inside is made of a dozen opcodes: one dictionary of tensors, each a 
 `torch.load(path, weights_only=True)` takes it.
 """
 
-import os
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordbox.checkpoints.storages import STORAGES
+from wordbox.checkpoints.whole import whole
 from wordbox.errors import WeightsError
 
 _STORAGES = {dtype: kind.removeprefix("torch.") for kind, dtype in reversed(list(STORAGES.items())) if not kind.startswith("torch.cuda.")}
@@ -33,18 +33,13 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     foreign = [f"{name} {array.dtype}" for name, array in stored.items() if array.dtype.name not in _STORAGES]
     if foreign:
         raise WeightsError(f"{path}: PyTorch has no numbers of the type of {', '.join(foreign[:5])}; store them as float32")
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
-            _entry(archive, f"{root}/data.pkl", _pickle(stored))
-            _entry(archive, f"{root}/byteorder", b"little")
-            for key, array in enumerate(stored.values()):
-                little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-                _entry(archive, f"{root}/data/{key}", little.reshape(-1).view(np.uint8).data)
-            _entry(archive, f"{root}/version", b"3\n")
-        os.replace(draft, path)  # whole or not at all
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
+        _entry(archive, f"{root}/data.pkl", _pickle(stored))
+        _entry(archive, f"{root}/byteorder", b"little")
+        for key, array in enumerate(stored.values()):
+            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            _entry(archive, f"{root}/data/{key}", little.reshape(-1).view(np.uint8).data)
+        _entry(archive, f"{root}/version", b"3\n")
 
 
 def _entry(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:

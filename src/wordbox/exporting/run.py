@@ -1,7 +1,8 @@
 """From a deployed graph to a file of it: suppression inside on request, compared with its source on request, whole or not at all."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,11 +38,12 @@ class Check:
     """Photos."""
 
 
-def export(graph: onnx.ModelProto, out: Path, *, nms: str, check: Check | None) -> Verified | None:
+def export(graph: onnx.ModelProto, out: Path, *, nms: str, check: Check | None, partner: Path | None = None) -> Verified | None:
     """Write `graph` to `out`, an .onnx or .xml, and say how far it is from its source where there is a `check`.
 
     An .xml gets a .bin beside it. The files appear when all is done, in the place of older ones; where something fails, nothing is
-    left. Raises InputError, EngineError, or MissingExtraError for an .xml without OpenVINO.
+    left. The file `partner`, if there is one, is moved beside `out` before them, since the model is of no use without it.
+    Raises InputError, EngineError, or MissingExtraError for an .xml without OpenVINO.
     """
     model = _with_suppression(graph, nms)
     try:
@@ -55,8 +57,9 @@ def export(graph: onnx.ModelProto, out: Path, *, nms: str, check: Check | None) 
                 helper.set_model_props(model, _metadata(model) | verified.to_metadata())
             ready = Path(folder, out.name)
             write(model, ready)
-            for new, wanted in zip(target.files(ready), target.files(out), strict=True):
-                os.replace(new, wanted)
+            with _beside(out, partner):
+                for new, wanted in zip(target.files(ready), target.files(out), strict=True):
+                    os.replace(new, wanted)
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}; {out.resolve()}); choose another place") from error
     return verified
@@ -68,6 +71,20 @@ def write(graph: onnx.ModelProto, path: Path) -> None:
         write_xml(graph, path)
     else:
         path.write_bytes(graph.SerializeToString())
+
+
+@contextmanager
+def _beside(out: Path, partner: Path | None) -> Iterator[None]:
+    """`partner`, if there is one, beside `out`, and gone again where the block fails."""
+    place = None if partner is None else out.with_name(partner.name)
+    if partner is not None and place is not None:
+        os.replace(partner, place)
+    try:
+        yield
+    except OSError:
+        if place is not None:
+            place.unlink(missing_ok=True)
+        raise
 
 
 def _with_suppression(graph: onnx.ModelProto, nms: str) -> onnx.ModelProto:

@@ -58,10 +58,7 @@ YOLOV8_WORLD: Mapping[str, tuple[_Facts, ...]] = {
     "m-world": ((58_603_269, "a8bd4f721e600ba2a05b724d13d134da6b7aab8b7493249c41ad517152d05f8e"),),
     "l-world": ((95_659_301, "a234e9e0f3f5b43da4f899f30c67146a9e404b6e08f4472d0907e3b3f23e1489"),),
     "x-world": ((147_954_213, "512acf713186bd252c4ecc11d228d40f14e17d078b79a7c44e725a44e09bef6e"),),
-    "s-worldv2": (
-        (25_920_600, "7c951d3baac2de906e3deda859b2ff965350fbfa14f51b81ea52f0e3d98519c8"),
-        (None, "9b2c17ab6124a913e9b3a5c170617920d91b0f01111a8479da69f00e2cf27792"),
-    ),
+    "s-worldv2": ((25_920_600, "7c951d3baac2de906e3deda859b2ff965350fbfa14f51b81ea52f0e3d98519c8"),),
     "m-worldv2": ((57_230_760, "22222b71ede9a59ef7e7eb060e3b58d94f63ae0b0f16b6d53e76cd188b4fb913"),),
     "l-worldv2": (
         (94_222_200, "73931941f22bf5d7d696759f32046152ebe417cdd9a1fe21f82b10f7c0294a6f"),
@@ -135,6 +132,8 @@ YOLO_WORLD: Mapping[str, Mapping[str, tuple[str, int | None, str]]] = {
         "l-1280": (_STAGE2, None, "b3e3dc3f"),
     },
 }
+# Seen in part only are the names of l-cc3m and x of v1, and of xl, l-clip-large-800, the 1280 ones and those fine-tuned on COCO of v2; of
+# v2.1 none was seen. They follow the pattern of the others, or of what their page says.
 """What its authors published, by version, and by size and training: file name with gaps for the size and the first eight digits of the
 checksum, which every name ends with; bytes; and the checksum, or as much of it as is known."""
 

@@ -90,18 +90,27 @@ def path_of(name: str) -> Path:
     )
 
 
+def checksum(path: Path) -> str:
+    """The sha256 of a file, of which little is held at a time. Raises OSError."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+    return found.hexdigest()
+
+
 def _check(entry: Entry, path: Path) -> None:
     """Raise WeightsError where the file at `path` is not that of `entry`, as far as size and checksum are known."""
     others = [other for other in ENTRIES.values() if other.file == entry.file and other.sha256 not in (None, entry.sha256)]
     try:
         size = path.stat().st_size
-        checksum = _sha256(path) if others or entry.sha256 or entry.begins else None
+        digest = checksum(path) if others or entry.sha256 or entry.begins else None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); looked for {path.resolve()}") from error
-    owner = next((other.name for other in others if other.sha256 == checksum), None)
-    if owner is None and entry.bytes in (None, size) and entry.sha256 in (None, checksum) and (checksum or "").startswith(entry.begins):
+    owner = next((other.name for other in others if other.sha256 == digest), None)
+    if owner is None and entry.bytes in (None, size) and entry.sha256 in (None, digest) and (digest or "").startswith(entry.begins):
         return
-    found = f"the file of {owner}" if owner else f"a file of {size:,} bytes with the sha256 {checksum}"
+    found = f"the file of {owner}" if owner else f"a file of {size:,} bytes with the sha256 {digest}"
     size_known = "" if entry.bytes is None else f"{entry.bytes:,} bytes"
     begins = entry.begins and f"a sha256 that begins with {entry.begins}"
     known = " and ".join(filter(None, (size_known, entry.sha256 and f"the sha256 {entry.sha256}", begins)))
@@ -115,11 +124,3 @@ def _check(entry: Entry, path: Path) -> None:
 def _as_path(path: Path) -> str:
     """The path as somebody writes it who means a file and not a name."""
     return str(path) if path.is_absolute() else os.path.join(os.curdir, path)
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            found.update(chunk)
-    return found.hexdigest()
