@@ -34,9 +34,9 @@ AMONG_OTHERS = {"bus.jpg": {"person": 4, "bus": 1}, "zidane.jpg": {"person": 2}}
 @pytest.fixture
 def anew():
     """A process that has said no licence yet."""
-    opening.say_licence.cache_clear()
+    opening._say_once.cache_clear()
     yield
-    opening.say_licence.cache_clear()
+    opening._say_once.cache_clear()
 
 
 def random_arrays(spec, seed=0):

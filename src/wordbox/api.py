@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from wordbox import about, baking, opening
 from wordbox.data.records import Dataset
 from wordbox.detection.detector import Detector
-from wordbox.encoding import MODELS, encoder_of, with_vectors
+from wordbox.encoding import encoder_of, with_vectors
 from wordbox.engines import names
-from wordbox.errors import EngineError, WeightsError, extra_module
+from wordbox.errors import EngineError, InputError, WeightsError, extra_module
 from wordbox.evaluation import run
 from wordbox.evaluation.report import Report
 from wordbox.images.sources import find
@@ -66,8 +66,7 @@ def load(
         opening.check_published(source, model)
         running, manifest, known, has_tower = _engine(kind, model, options), model.manifest, model.words, bool(model.text)
         origin = _Origin(kind, options, partial(opening.read, path, spec=spec), text_encoder)
-    if path.parent != MODELS:
-        opening.say_licence(manifest.name, manifest.licence)
+    opening.say_licence(path, manifest)
     encoder = encoder_of(path, manifest, synonyms=synonyms, known=known, has_tower=has_tower, named=text_encoder, threads=threads)
     if encoder is not None and encoder.width != running.inputs["words"].shape[2]:
         wanted = running.inputs["words"].shape[2]
@@ -75,14 +74,16 @@ def load(
     return Detector(running, manifest if background else replace(manifest, background=None), encoder, origin=origin)
 
 
-def bake(detector: Detector, words: Words) -> Detector:
+def bake(detector: Detector | str | Path | None, words: Words) -> Detector:
     """A Detector of fixed classes that finds what `detector` finds with `words`, sooner, and needs no text encoder.
 
-    YOLO-World's version 2 and wordbox-nano have the words in their weights from here on; version 1, whose words look at each picture,
-    keeps them as constants. `detector` stays open and can be baked again. `wordbox.export` writes the result. The file of `detector` is
-    read again, so it must still be there. Raises WeightsError where it is not, where it was made from a graph or has fixed classes,
-    VocabularyError where a word has no vector.
+    `detector` may also be what `load` takes. YOLO-World's version 2 and wordbox-nano have the words in their weights from here on; version
+    1, whose words look at each picture, keeps them as constants. `detector` stays open and can be baked again. `wordbox.export` writes the
+    result. The file of `detector` is read again, so it must still be there. Raises WeightsError where it is not, where it was made from a
+    graph or has fixed classes, VocabularyError where a word has no vector.
     """
+    if not isinstance(detector, Detector):
+        detector = load(detector)
     origin = detector.origin
     if not isinstance(origin, _Origin):
         raise WeightsError(f"{detector.manifest.name}: it was made from a graph, whose weights have no names; bake the checkpoint of it")
@@ -145,8 +146,7 @@ def export(
     model = _model(source, spec)
     named = source.origin.text_encoder if isinstance(source, Detector) and isinstance(source.origin, _Origin) else None
     target.check(place, model.path)
-    if model.path.parent != MODELS:
-        opening.say_licence(model.manifest.name, model.manifest.licence)
+    opening.say_licence(model.path, model.manifest)
     with partner.drafted(model, place, named) as (model, words, new):
         graph = model.graph()
         check = None
@@ -173,6 +173,9 @@ def export_text_encoder(source: str | Path, out: str | Path, precision: str = "f
     """
     from wordbox import towers
 
+    if precision not in towers.PRECISIONS:
+        expected = f"expected one of {', '.join(towers.PRECISIONS)}; a folder of CLIP or a model goes in the place of the source"
+        raise InputError(f"found precision {precision!r}, {expected}")
     return towers.export(towers.read(Path(source)), Path(out), precision)
 
 

@@ -1,5 +1,6 @@
 """From what a user names to an opened model: the file found, its arrays or graph read, its Manifest checked against them."""
 
+import difflib
 import hashlib
 import logging
 import os
@@ -33,6 +34,8 @@ from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
 logger = logging.getLogger("wordbox")
 
 PACKAGED = "wordbox-nano"
+OWN_LICENCE = "Apache-2.0"
+"""What wordbox-nano, and what is baked or exported of it, stands under."""
 KNOWN = "vocabulary"
 """The array of a file of ours that holds the vectors of its names."""
 ENDINGS = (".pt", ".pth", ".safetensors", ".onnx", ".xml")
@@ -108,7 +111,9 @@ def locate(source: str | Path | None) -> Path:
     if isinstance(source, str) and "://" in source:
         raise WeightsError(f"{source}: weights are not downloaded; fetch the file yourself and name its path")
     if isinstance(source, str) and is_name(source) and source.lower() not in ENTRIES and os.path.isdir(path):
-        raise WeightsError(f"{source}: a folder, expected a model file or a published name (looked for {path.resolve()})")
+        raise WeightsError(
+            f"{source}: a folder, expected a model file or a published name (looked for {path.resolve()}); one of CLIP's is a text encoder"
+        )
     entry = ENTRIES.get(path.stem.lower()) if path.suffix.lower() in (".pt", ".pth") else None
     if entry is not None and not os.path.exists(path):
         raise WeightsError(f"{path}: no such file (looked for {path.resolve()}); {entry.name} can be had from {entry.address}")
@@ -130,6 +135,9 @@ def network_called(name: str) -> str:
     """
     entry = ENTRIES.get(name.lower())
     if entry is None:
+        if name.lower().startswith("yolo-world"):
+            near = ", ".join(difflib.get_close_matches(name.lower(), ENTRIES, 5, 0.4))
+            raise WeightsError(f"found no network called {name!r}; the nearest are {near}")
         return name
     find.locate(entry)
     return name if name.lower() in map(str.lower, variants.names()) else entry.variant
@@ -206,9 +214,14 @@ def check_graph(taken: Collection[str], given: Collection[str], manifest: Manife
         )
 
 
+def say_licence(path: Path, manifest: Manifest) -> None:
+    """Say on standard error, once in a process, under which terms somebody's weights stand; of Wordbox's own, README says it."""
+    if path.parent != MODELS and not (isinstance(manifest.spec, NanoSpec) and manifest.licence == OWN_LICENCE):
+        _say_once(manifest.name, manifest.licence)
+
+
 @cache
-def say_licence(name: str, licence: str) -> None:
-    """Say on standard error, once in a process, under which terms somebody's weights stand."""
+def _say_once(name: str, licence: str) -> None:
     logger.warning("%s: licence of these weights: %s", name, licence or "not stated in the file")
 
 

@@ -26,9 +26,14 @@ def check(out: Path, layout: str, source: Path) -> None:
         raise InputError(f"found the layout {layout!r}, expected one of {', '.join(LAYOUTS)}")
     endings = LAYOUTS[layout]
     if out.suffix.lower() not in endings:
-        raise InputError(f"{out}: found the ending {out.suffix!r}, expected {' or '.join(endings)}; wordbox export writes other forms")
+        raise InputError(f"{out}: found the ending {out.suffix!r}, expected {' or '.join(endings)}{_hint(out)}")
     if out.resolve() == source.resolve():
         raise InputError(f"{out} is the checkpoint itself; choose another name")
+
+
+def _hint(out: Path) -> str:
+    others = [layout for layout, endings in LAYOUTS.items() if out.suffix.lower() in endings]
+    return f"; that is one of the layout {others[0]} (--layout)" if others else "; wordbox export writes other forms"
 
 
 def write(model: Model, out: Path, layout: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -103,8 +104,36 @@ def test_files_that_are_no_pairs_are_refused(tmp_path, count):
     assert f"found {count} files" in str(done.exception)
 
 
+def test_an_encoder_has_a_name_without_folders(tmp_path):
+    done = words("import", "a.npy", "a.txt", tmp_path / "x.vocab.safetensors", "--encoder", "openai/clip-vit-base-patch32")
+    assert isinstance(done.exception, InputError)
+    assert "--encoder: found 'openai/clip-vit-base-patch32' for a text encoder, expected a name of one line without folders" in str(
+        done.exception
+    )
+
+
 def test_faults_are_named(tmp_path):
     for arguments in (("show", tmp_path / "away.vocab.safetensors"), ("show", " "), ("encode", "cup", tmp_path / "out.txt")):
         done = words(*arguments)
         assert isinstance(done.exception, VocabularyError), arguments
         assert not done.stdout
+
+
+def test_what_was_written_is_counted_and_progress_shown(worlds, tmp_path, monkeypatch):
+    shown = []
+
+    @contextmanager
+    def bar(title, total):
+        yield lambda done: shown.append((title, total, done))
+
+    monkeypatch.setattr("wordbox.cli.words.progress_bar", bar)
+    monkeypatch.setenv("WORDBOX_CACHE", str(tmp_path / "cache"))
+    model, path = worlds.native_file(tmp_path / "narrow.safetensors"), tmp_path / "gnome.vocab.safetensors"
+    encoder = ("--weights", model, "--text-encoder", worlds.tower_folder(tmp_path / "tower"))
+    done = words("encode", "gnome", path, *encoder)
+    assert done.exit_code == 0, done.exception
+    assert " 1 word, 2 vectors (one is the background's) of clip-text-40 " in done.stdout
+    assert shown == [("Reading words", 1, 1)]
+    done = words("encode", "gnome, fairy", path, *encoder, "--no-background")
+    assert " 2 words, 2 vectors of clip-text-40 " in done.stdout
+    assert shown[1:] == [("Reading words", 2, 2)]

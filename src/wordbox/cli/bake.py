@@ -23,7 +23,9 @@ def bake(
     *,
     words: Annotated[
         str,
-        typer.Option("--words", help="What it is to find: 'person, red bus', a .txt file, or a .vocab.safetensors.", metavar="WORDS"),
+        typer.Option(
+            "--words", help="What it is to find: 'person, red bus', a .txt or .json file, or a .vocab.safetensors.", metavar="WORDS"
+        ),
     ],
     loading: LoadSettings,
 ) -> None:
@@ -32,13 +34,17 @@ def bake(
     wordbox bake wordbox-nano breakfast.onnx --words "cup, spoon, table"
     """
     from wordbox import api
+    from wordbox.exporting import target
 
     if out.suffix.lower() not in FORMS:  # before anything is read
         raise InputError(f"{out}: found the ending {out.suffix!r}, expected {', '.join(FORMS[:-1])} or {FORMS[-1]}")
     baked = api.bake(opened(weights, loading), words)
     if out.suffix.lower() == ".safetensors":
         api.convert(baked, out)
+        files: tuple[Path, ...] = (out,)
     else:
         api.export(baked, out)
-    print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB), {len(baked.words)} classes")
+        files = target.files(out)
+    written = " and ".join(f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in reversed(files))
+    print(f"written: {written}, {'1 class' if len(baked.words) == 1 else f'{len(baked.words)} classes'}")
     say(api.how_baked(baked))

@@ -26,7 +26,7 @@ def convert(
     spec: Spec = None,
     strict: Annotated[bool, typer.Option(help="Whether arrays that the network does not want are an error, or only named.")] = True,
 ) -> None:
-    """Turn a checkpoint into safetensors: the same numbers under Wordbox's names, and what the checkpoint says of itself.
+    """Write a checkpoint's numbers anew: as safetensors with what the checkpoint says of itself, or under the names that others use.
 
     wordbox convert best.pt best.safetensors
 
@@ -36,6 +36,9 @@ def convert(
 
     manifest = api.convert(source, out, layout=layout, spec=spec, strict=strict)
     say(f"{manifest.name}: licence of these weights: {manifest.licence or 'not stated in the file'}")
+    if layout != "native":
+        print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB), arrays with the names of the {layout} layout")
+        return
     shown = ", ".join(manifest.names[:5]) + (", ..." if len(manifest.names) > 5 else "")
     what = "words unless others are asked for" if manifest.open else "classes"
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB), {len(manifest.names)} {what}: {shown}")

@@ -27,11 +27,17 @@ def export(
             metavar="float32|float16|int8",
         ),
     ] = None,
+    with_text_encoder: Annotated[
+        Path | None,
+        typer.Option(help="A text encoder or vocabulary that goes along with a YOLO-World which has none inside.", metavar="FILE"),
+    ] = None,
     spec: Spec = None,
 ) -> None:
     """Write a model as a file for other programs; Wordbox itself runs it too.
 
     wordbox export best.pt best.onnx --verify
+
+    wordbox export yolov8s-worldv2.pt world.onnx --with-text-encoder clip-vit-base-patch32
 
     wordbox export clip-vit-base-patch32 clip.onnx --text-encoder int8
     """
@@ -46,7 +52,8 @@ def export(
         cosine = api.export_text_encoder(weights, out, text_encoder)
         print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB); the vectors of 80 names lose at most {1 - cosine:.2g} of their cosine")
         return
-    verified = api.export(weights, out, nms=nms, verify=verify or photos is not None, photos=photos, spec=spec)
+    source = weights if with_text_encoder is None else api.load(weights, text_encoder=with_text_encoder, spec=spec)
+    verified = api.export(source, out, nms=nms, verify=verify or photos is not None, photos=photos, spec=spec)
     written = [f"{path} ({path.stat().st_size / 1e6:.1f} MB)" for path in target.files(out)]
     print(f"written: {' and '.join(reversed(written))}")
     if verified is None:

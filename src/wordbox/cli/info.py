@@ -7,6 +7,9 @@ import typer
 from wordbox.cli.options import Json, Spec
 from wordbox.cli.output import json_writer, print_table
 
+MOST = 20
+"""Words that are shown."""
+
 
 def info(
     weights: Annotated[
@@ -35,7 +38,7 @@ def info(
             print()
         for name, value in facts.items():
             if name != "layers":
-                print(f"{name + ':':<12}{_text(value)}")
+                print(f"{name + ':':<12}{_text(value)}{', with 80 words' if name == 'flops' and facts['open'] else ''}")
 
 
 def _row(layer: dict[str, Any]) -> list[str]:
@@ -68,5 +71,6 @@ def _text(value: object) -> str:
         case int():
             return f"{value:,}"
         case list():
-            return ", ".join(map(str, value))
+            shown = ", ".join(map(str, value[:MOST]))
+            return shown if len(value) <= MOST else f"{shown} and {len(value) - MOST} more (--json has all)"
     return str(value)

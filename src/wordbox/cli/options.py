@@ -27,7 +27,7 @@ WordList = Annotated[
     str | None,
     typer.Option(
         "--words",
-        help="What to look for: 'person, red bus', a .txt file with one a line, or a .vocab.safetensors. Left out: the model's own names.",
+        help="What to look for: 'person, red bus', or a .txt, .json or .vocab.safetensors file of words. Left out: the model's own names.",
         metavar="WORDS",
     ),
 ]
