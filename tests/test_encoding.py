@@ -13,7 +13,7 @@ from wordbox.checkpoints import native
 from wordbox.encoding import encoder_of, identity_of, partner_of, with_vectors
 from wordbox.errors import InputError, VocabularyError, WeightsError
 from wordbox.manifest import Partner
-from wordbox.vocabulary.encoders import EncoderIdentity
+from wordbox.vocabulary.encoders import LEARNED, EncoderIdentity
 
 NANO = Path(wordbox.__file__).parent / "models" / "wordbox-nano.safetensors"
 
@@ -105,7 +105,8 @@ def test_a_named_vocabulary_stands_before_the_tower_inside(worlds, facts, here):
     assert np.array_equal(first(encoder, "dog"), towers.read(model).encoder(threads=1).encode(["dog"])[0])
     alone = encoder_of(here / "away.pt", facts, named=here / "known.vocab.safetensors")
     assert np.array_equal(first(alone), known.vectors[0])
-    with pytest.raises(VocabularyError, match="no vectors for 'dog': new words need the text encoder clip-text-40"):
+    said = r"no vectors for 'dog' \(.*known\.vocab\.safetensors holds 1 word, none of these\): new words need the text encoder clip-text-40"
+    with pytest.raises(VocabularyError, match=said):
         first(alone, "dog")
 
 
@@ -121,7 +122,9 @@ def test_without_any_encoder_it_is_said_how_to_get_one(facts):
 
 @pytest.mark.parametrize("named", ["away", "away.onnx", "away.pth"])
 def test_a_named_encoder_that_is_not_there_is_told_at_once(facts, named):
-    with pytest.raises(WeightsError, match=rf"{named}: no such text encoder \(looked for /.*{named}\)"):
+    with pytest.raises(
+        WeightsError, match=rf"{named}: no such text encoder \(looked for /.*{named}\); expected a text encoder: a folder of"
+    ):
         encoder_of(Path("m.pt"), facts, named=named)
 
 
@@ -153,9 +156,12 @@ def test_a_tower_of_another_width_or_checksum_is_refused_with_both_names(worlds,
 
 
 def test_a_tower_that_gives_other_vectors_than_the_model_has_is_refused(worlds, facts, here):
-    encoder = encoder_of(Path("m.pt"), facts, known=worlds.vocabulary("cat", "dog"), named=worlds.tower_folder(here / "tower"))
+    tower = worlds.tower_folder(here / "tower")
+    encoder = encoder_of(Path("m.pt"), facts, known=worlds.vocabulary("cat", "dog"), named=tower)
     assert np.array_equal(first(encoder), worlds.vectors(2)[0])
-    with pytest.raises(WeightsError, match=r"mean cosine .* it is another tower"):
+    with pytest.raises(
+        WeightsError, match=rf"clip-text-40 \(sha256 .*\) in {tower} gives .*mean cosine .* for 2 words: it is another tower"
+    ):
         first(encoder, "gnome")
 
 
@@ -170,7 +176,8 @@ def test_the_partner_must_be_the_one_that_the_manifest_names(worlds, facts, here
     for change in (lambda: None, path.unlink):
         change()
         with pytest.raises(
-            WeightsError, match=rf"m\.onnx: its text encoder m\.text\.onnx \(sha256 {partner.sha256[:12]}.*put that file"
+            WeightsError,
+            match=rf"m\.onnx: its text encoder m\.text\.onnx \(sha256 {partner.sha256[:12]}.*\) was not found at .*; put that file",
         ) as caught:
             encoder_of(here / "m.onnx", named)
         assert "\n" not in str(caught.value)
@@ -192,3 +199,68 @@ def test_names_without_vectors_get_noise_where_engines_are_compared(worlds, fact
     known = encoder_of(Path("m.pt"), facts, known=worlds.vocabulary(*facts.names))
     assert with_vectors(known, facts) is known
     assert with_vectors(None, replace(facts, open=False)) is None
+
+
+def test_a_tower_that_was_read_before_is_not_opened_for_words_that_were_kept(worlds, facts, here, monkeypatch):
+    folder = worlds.tower_folder(here / "tower")
+    model = worlds.native_file(here / "m.safetensors", text=worlds.tower())
+    worlds.merges_in(here)
+    exported = here / "int8.onnx"
+    towers.export(towers.read(folder), exported, "int8")
+    given = ({"named": folder}, {"has_tower": True}, {"named": exported})
+    before = [first(encoder_of(model, facts, **one)) for one in given]
+    assert np.array_equal(before[0], before[1])
+    assert not np.array_equal(before[0], before[2])  # vectors of another precision
+    with monkeypatch.context() as patch:
+        patch.setattr(towers, "read", lambda path: pytest.fail("opened"))
+        for one, vector in zip(given, before, strict=True):
+            encoder = encoder_of(model, facts, **one)
+            assert np.array_equal(first(encoder), vector)
+            assert encoder.identity.sha256
+    worlds.tower_folder(folder, seed=5)
+    assert not np.array_equal(first(encoder_of(model, facts, named=folder)), before[0])  # another tower in its place
+
+
+@pytest.mark.parametrize("way", ["partner", "named", "beside"])
+def test_a_vocabulary_does_not_hide_the_tower_behind_it(worlds, facts, here, cache, way):
+    path = here / ("clip-text-40.vocab.safetensors" if way == "beside" else "m.vocab.safetensors")
+    folder = worlds.tower_folder((cache if way == "beside" else here) / "clip-text-40")
+    known = replace(worlds.vocabulary("cat"), vectors=2 * of(folder)[None])
+    known.save(path)
+    partner = Partner(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    encoder = encoder_of(
+        here / "m.onnx", replace(facts, encoder=partner if way == "partner" else None), named=path if way == "named" else None
+    )
+    assert np.array_equal(first(encoder), known.vectors[0])
+    assert np.array_equal(first(encoder, "dog"), towers.read(folder).encoder(threads=1).encode(["dog"])[0])
+
+
+def test_a_named_encoder_that_can_be_none_is_told_at_once(facts, here, photo):
+    (here / "empty").mkdir()
+    with pytest.raises(WeightsError, match=r"empty: a folder without model\.safetensors or pytorch_model\.bin, expected a text encoder"):
+        encoder_of(Path("m.pt"), facts, named=here / "empty")
+    with pytest.raises(WeightsError, match=r"coffee\.jpg: a file that ends in '\.jpg', expected a text encoder: a folder of CLIP"):
+        encoder_of(Path("m.pt"), facts, named=photo)
+
+
+def test_learned_prompts_take_no_text_encoder(worlds, facts, here):
+    learned = EncoderIdentity(name=f"{LEARNED}narrow")
+    own = replace(worlds.vocabulary("cat"), identity=learned)
+    tuned = replace(facts, words_from=learned)
+    with pytest.raises(InputError, match=r"m\.pt: it takes its own labels only, those of learned prompts of narrow.*leave .*tower out"):
+        encoder_of(Path("m.pt"), tuned, known=own, named=worlds.tower_folder(here / "tower"))
+    encoder = encoder_of(Path("m.pt"), tuned, known=own, has_tower=True)
+    assert np.array_equal(first(encoder), own.vectors[0])
+    with pytest.raises(VocabularyError, match="it takes its own labels only"):
+        first(encoder, "dog")
+
+
+def test_a_vocabulary_of_another_checksum_is_refused_whether_the_tower_was_read_or_not(worlds, facts, here):
+    folder, path = worlds.tower_folder(here / "clip-text-40"), here / "known.vocab.safetensors"
+    other = EncoderIdentity(name="clip-text-40", sha256="e" * 64)
+    replace(worlds.vocabulary("cat"), vectors=of(folder)[None], identity=other).save(path)
+    with pytest.raises(VocabularyError, match="eeee"):
+        first(encoder_of(here / "m.pt", facts, named=path), "dog")
+    encoder_of(here / "m.pt", facts).encode(["dog"])
+    with pytest.raises(VocabularyError, match=f"^{path}: .*eeee"):
+        encoder_of(here / "m.pt", facts, named=path)

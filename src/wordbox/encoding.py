@@ -1,20 +1,20 @@
 """Which text encoder an open model's words go through: its table, or known vectors in front of CLIP's tower, wherever that lies."""
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from wordbox.errors import InputError, VocabularyError, WeightsError
 from wordbox.manifest import Manifest, Partner
-from wordbox.published.find import cache_folder
+from wordbox.published.find import cache_folder, checksum
 from wordbox.specs import YoloWorldSpec
 from wordbox.vocabulary import files
-from wordbox.vocabulary.cache import VectorCache
-from wordbox.vocabulary.encoders import CLIP_TOWERS, EncoderIdentity, TextEncoder
+from wordbox.vocabulary.cache import Seen, VectorCache, state_of
+from wordbox.vocabulary.encoders import CLIP_ENDINGS, CLIP_FILES, CLIP_TOWERS, EncoderIdentity, TextEncoder
 from wordbox.vocabulary.known import KnownWords, check_fits
 from wordbox.vocabulary.table import TableEncoder
 from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
@@ -22,6 +22,7 @@ from wordbox.vocabulary.words import EmbeddedVocabulary, of_vectors
 logger = logging.getLogger("wordbox")
 
 MODELS = Path(__file__).parent / "models"
+_EXPECTED = f"expected a text encoder: a folder of CLIP from Hugging Face, a {', '.join(CLIP_ENDINGS)}, or a {files.ENDING}"
 
 
 def encoder_of(
@@ -38,7 +39,8 @@ def encoder_of(
 
     wordbox-nano's is a table of words. YOLO-World's is CLIP's text tower, opened when a word is asked for that has no vector yet: the one
     that is `named` (a folder, a file, or a `.vocab.safetensors` of known words), else the one inside the model (`has_tower`), or beside it,
-    or in the cache folder. `known` are vectors that came with the model. Raises WeightsError or InputError.
+    or in the cache folder; a vocabulary that is found first stands before it. `known` are vectors that came with the model. Raises
+    WeightsError or InputError.
     """
     if not manifest.open:
         if named is not None:
@@ -50,25 +52,32 @@ def encoder_of(
             raise InputError(f"{model}: its words go through its own table, so it takes no other text encoder; leave {named} out")
         return _table(model, manifest, synonyms)
     identity = manifest.words_from or identity_of(spec)
+    if named is not None:
+        _check_named(Path(named), model, identity)
+    stored: Path | None = None
+    tower: Path | None = None
+    for path in _candidates(model, manifest, identity, None if named is None else Path(named), has_tower):
+        if files.is_file(path):
+            stored = stored or Path(path)
+        elif not identity.learned:  # no tower gives vectors that go with learned ones
+            tower = path
+            break
     vocabularies = [] if known is None else [known]
-    found = Path(named) if named is not None else None if has_tower else _beside(model, manifest, identity)
-    tower: Callable[[], TextEncoder] | None = None
-    if found is not None and files.is_file(found):
-        vocabularies.append(files.load(Path(found)))
-        check_fits(vocabularies[-1], identity, spec.embedding, str(found))
-        found = None  # a tower inside answers for the words that it lacks
-    if found is not None or has_tower:
-        source = model if found is None else found
-        if not os.path.exists(source):
-            raise WeightsError(f"{source}: no such text encoder (looked for {source.resolve()})")
-
-        def tower() -> TextEncoder:
-            from wordbox import towers  # brings the runtimes
-
-            logger.warning("opening the text encoder in %s for words that have no vector yet", source)
-            return towers.read(source).encoder(threads)
-
-    return KnownWords(identity, spec.embedding, vocabularies, tower, VectorCache(cache_folder()))
+    if stored is not None:
+        vocabularies.append(files.load(stored))
+        check_fits(vocabularies[-1], identity, spec.embedding, str(stored))
+    cache = VectorCache(cache_folder())
+    if tower is None:
+        return KnownWords(identity, spec.embedding, vocabularies, None, cache, stored=str(stored or ""))
+    seen = _seen(tower, cache)
+    if seen is not None and seen.identity.same_as(identity):
+        identity = seen.identity
+        if stored is not None:
+            check_fits(vocabularies[-1], identity, spec.embedding, str(stored))  # now that the tower's checksum is known
+    # an exported tower says in what precision it is once it is read; all others are whole
+    precision = seen.precision if seen is not None else None if tower.suffix.lower() == ".onnx" else "float32"
+    opened = partial(_opened, tower, cache, threads)
+    return KnownWords(identity, spec.embedding, vocabularies, opened, cache, precision=precision, tower_at=str(tower))
 
 
 def with_vectors(encoder: TextEncoder | None, manifest: Manifest) -> TextEncoder | None:
@@ -89,8 +98,8 @@ def with_vectors(encoder: TextEncoder | None, manifest: Manifest) -> TextEncoder
 def partner_of(model: Path, partner: Partner) -> Path:
     """The file beside the model that its manifest names. Raises WeightsError where it is not there, or is another one."""
     path = model.parent / partner.name
-    if not path.is_file() or _sha256(path) != partner.sha256:
-        raise _no_partner(model, partner, path, "not at {}")
+    if not _is_partner(path, partner):
+        raise _no_partner(model, partner, path, "not found at {}")
     return path
 
 
@@ -105,25 +114,80 @@ def _table(model: Path, manifest: Manifest, synonyms: bool) -> TextEncoder | Non
         return None
     tried = [model.parent / partner.name, MODELS / partner.name]
     for path in tried:
-        if path.is_file() and _sha256(path) == partner.sha256:
-            return TableEncoder.load(path, synonyms=synonyms)
-    raise _no_partner(model, partner, tried[0], "neither at {} nor in this package")
+        if _is_partner(path, partner):
+            return TableEncoder.load(path, synonyms=synonyms, sha256=partner.sha256)
+    raise _no_partner(model, partner, tried[0], "found neither at {} nor in this package")
 
 
-def _beside(model: Path, manifest: Manifest, identity: EncoderIdentity) -> Path | None:
-    """A tower, or a file of known words, that belongs to the model; None where there is none."""
-    if manifest.encoder is not None:
-        return partner_of(model, manifest.encoder)
-    names = (identity.name, f"{identity.name}.onnx", f"{identity.name}{files.ENDING}")
-    return next((path for folder in (model.parent, cache_folder()) for name in names if (path := folder / name).exists()), None)
+def _check_named(named: Path, model: Path, identity: EncoderIdentity) -> None:
+    """Raise WeightsError or InputError where `named` can be no text encoder of the model, as far as that is seen without reading it."""
+    if files.is_file(named):
+        return
+    if not os.path.exists(named):
+        raise WeightsError(f"{named}: no such text encoder (looked for {named.resolve()}); {_EXPECTED}")
+    if identity.learned:
+        raise InputError(f"{model}: it takes its own labels only, those of {identity}, so it takes no text encoder; leave {named} out")
+    if _weights(named) is None:
+        found = f"a folder without {' or '.join(CLIP_FILES)}" if named.is_dir() else f"a file that ends in {named.suffix!r}"
+        raise WeightsError(f"{named}: {found}, {_EXPECTED} (looked in {named.resolve()})")
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _weights(tower: Path) -> Path | None:
+    """The file that holds the numbers of a tower; None where there is none of that kind."""
+    if tower.is_dir():
+        return next((path for name in CLIP_FILES if (path := tower / name).is_file()), None)
+    return tower if tower.suffix.lower() in CLIP_ENDINGS else None
+
+
+def _candidates(model: Path, manifest: Manifest, identity: EncoderIdentity, named: Path | None, has_tower: bool) -> Iterator[Path]:
+    """Towers, and files of known words, that belong to the model, the nearest first."""
+    if named is not None:
+        yield named
+    if has_tower:
+        yield model
+    partner = manifest.encoder
+    if partner is not None and named is None:
+        yield partner_of(model, partner)
+    elif partner is not None and _is_partner(model.parent / partner.name, partner):  # whoever names another needs none
+        yield model.parent / partner.name
+    for folder in (model.parent, cache_folder()):
+        for ending in ("", ".onnx", files.ENDING):
+            if (path := folder / f"{identity.name}{ending}").exists():
+                yield path
+
+
+def _seen(tower: Path, cache: VectorCache) -> Seen | None:
+    """Which text encoder the file holds, where it was read before."""
+    state = _state(tower)
+    return cache.seen(tower, state) if state else None
+
+
+def _state(tower: Path) -> str:
+    """What changes when the tower does; empty where that cannot be told."""
+    weights = _weights(tower)
+    try:
+        return "" if weights is None else f"{weights.name} {state_of(weights)}"
+    except OSError:
+        return ""
+
+
+def _opened(tower: Path, cache: VectorCache, threads: int | None) -> TextEncoder:
+    from wordbox import towers  # brings the runtimes
+
+    logger.warning("opening the text encoder in %s for words that have no vector yet", tower)
+    state = _state(tower)  # before it is read: what is put in its place meanwhile has another
+    found = towers.read(tower).encoder(threads)
+    if state:
+        cache.see(tower, state, Seen(found.identity, found.precision))
+    return found
+
+
+def _is_partner(path: Path, partner: Partner) -> bool:
+    return path.is_file() and checksum(path) == partner.sha256
 
 
 def _no_partner(model: Path, partner: Partner, beside: Path, where: str) -> WeightsError:
     return WeightsError(
-        f"{model}: its text encoder {partner.name} (sha256 {partner.sha256[:12]}...) was found {where.format(beside)}; "
+        f"{model}: its text encoder {partner.name} (sha256 {partner.sha256[:12]}...) was {where.format(beside)}; "
         "put that file beside the model"
     )

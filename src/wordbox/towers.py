@@ -16,30 +16,22 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from wordbox.checkpoints import clip_names, modules, native, torch_archive
-from wordbox.engines import names
-from wordbox.engines.base import Engine
 from wordbox.engines.onnxruntime import OnnxRuntimeEngine
-from wordbox.engines.openvino import OpenVinoEngine
 from wordbox.errors import InputError, WeightsError
 from wordbox.graphs import clip_text
 from wordbox.graphs import foreign as graph_of_others
+from wordbox.published.coco import NAMES
 from wordbox.published.find import cache_folder
 from wordbox.specs import ClipTextSpec
 from wordbox.vocabulary import tokens
 from wordbox.vocabulary.clip import ClipEncoder
-from wordbox.vocabulary.encoders import EncoderIdentity
+from wordbox.vocabulary.encoders import CLIP_FILES, CLIP_TOWERS, EncoderIdentity
 from wordbox.vocabulary.tokens import ClipTokenizer
 
 MERGES_KEY = "wordbox.merges"
 """Metadata of an exported tower: its tokenizer's merges, one a line."""
 VERSION = 1
-PUBLISHED = {512: "clip-vit-base-patch32", 768: "clip-vit-large-patch14-336"}
-"""What the towers are called that YOLO-World was trained with, by the length of their vectors."""
-FILES = ("model.safetensors", "pytorch_model.bin")
-"""Weights in a folder of Hugging Face's, the first that is there."""
 PRECISIONS: tuple[clip_text.Store, ...] = ("float32", "float16", "int8")
-
-_PACKAGED = Path(__file__).parent / "models" / "wordbox-nano.safetensors"  # its manifest lists COCO's names
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +59,7 @@ class Tower:
             found.update(name.encode())
             found.update(clip_names.as_float32(array).data)
         width = self.spec.projection
-        return EncoderIdentity(name=PUBLISHED.get(width, f"clip-text-{width}"), sha256=found.hexdigest())
+        return EncoderIdentity(name=CLIP_TOWERS.get(width, f"clip-text-{width}"), sha256=found.hexdigest())
 
     @cached_property
     def merges(self) -> tuple[str, ...]:
@@ -99,13 +91,19 @@ class Tower:
             return self.exported
         return clip_text.draw(self.spec, self.arrays or {}, {}, str(self.path), store=store)
 
-    def encoder(self, threads: int | None = None, engine: str = "onnxruntime") -> ClipEncoder:
+    @property
+    def precision(self) -> str:
+        """How its matrices are kept: whole, unless an exported tower says otherwise."""
+        return "float32" if self.exported is None else str(_facts(self.exported, str(self.path))["precision"])
+
+    def encoder(self, threads: int | None = None) -> ClipEncoder:
         """The tower at work on `threads` processors, all that this process may use where None.
 
-        `engine` is "onnxruntime" (or "auto"), or "openvino". Raises WeightsError, EngineError, InputError or MissingExtraError.
+        Raises WeightsError, EngineError or MissingExtraError.
         """
         tokenizer = self.tokenizer()
-        found = ClipEncoder(_engine(self.graph().SerializeToString(), str(self.path), threads, engine), tokenizer, self.identity)
+        engine = OnnxRuntimeEngine(self.graph().SerializeToString(), where=str(self.path), threads=threads)
+        found = ClipEncoder(engine, tokenizer, self.identity, self.precision)
         if found.width != self.spec.projection:
             raise WeightsError(f"{self.path}: its vectors have {found.width} numbers, but its spec says {self.spec.projection}")
         return found
@@ -168,29 +166,12 @@ def export(tower: Tower, out: Path, precision: str) -> float:
     return min(cosines)
 
 
-def sample_words() -> tuple[str, ...]:
-    """COCO's 80 names, on which an exported tower is compared with its source."""
-    _, manifest = native.read(_PACKAGED)
-    assert manifest is not None
-    return manifest.names
-
-
 def _cosines(tower: Tower, model: onnx.ModelProto) -> list[float]:
-    """How near the vectors of `model` are to those of the tower as it is, a cosine for each of the sample's words."""
-    words, tokenizer = sample_words(), tower.tokenizer()
-    engines = (_engine(graph.SerializeToString(), str(tower.path), None, names.AUTO) for graph in (tower.graph(), model))
-    one, other = (ClipEncoder(engine, tokenizer, tower.identity).encode(words).astype(np.float64) for engine in engines)
+    """How near the vectors of `model` are to those of the tower as it is, a cosine for each of COCO's names."""
+    tokenizer = tower.tokenizer()
+    engines = (OnnxRuntimeEngine(graph.SerializeToString(), where=str(tower.path)) for graph in (tower.graph(), model))
+    one, other = (ClipEncoder(engine, tokenizer, tower.identity).encode(NAMES).astype(np.float64) for engine in engines)
     return [min(1.0, float(cosine)) for cosine in (one * other).sum(1)]
-
-
-def _engine(graph: bytes, where: str, threads: int | None, engine: str) -> Engine:
-    match engine:
-        case "openvino":
-            return OpenVinoEngine(graph, where=where, threads=threads)
-        case "onnxruntime" | names.AUTO:
-            return OnnxRuntimeEngine(graph, where=where, threads=threads)
-        case _:
-            raise InputError(f"found engine {engine!r} for a text tower, expected 'onnxruntime' or 'openvino'")
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -202,10 +183,10 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _folder(path: Path) -> Tower:
-    file = next((path / name for name in FILES if (path / name).is_file()), None)
+    file = next((path / name for name in CLIP_FILES if (path / name).is_file()), None)
     if file is None:
         held = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
-        raise WeightsError(f"{path}: a folder without {' or '.join(FILES)} (it holds {held}; looked in {path.resolve()})")
+        raise WeightsError(f"{path}: a folder without {' or '.join(CLIP_FILES)} (it holds {held}; looked in {path.resolve()})")
     tower = from_arrays(_arrays(file), file, path)
     config = path / "config.json"
     if config.is_file():
@@ -255,8 +236,9 @@ def _facts(model: onnx.ModelProto, where: str) -> dict[str, Any]:
             raise WeightsError(
                 f"{where}: found a text tower of version {facts['version']!r}, expected {VERSION}; a newer Wordbox may read it"
             )
-        if not all(isinstance(facts[key], str) for key in ("name", "sha256")) or not isinstance(facts["spec"], dict):
-            raise TypeError("its name, sha256 or spec is of another type")
+        if not all(isinstance(facts[key], str) for key in ("name", "sha256", "precision")) or not isinstance(facts["spec"], dict):
+            raise TypeError("its name, sha256, precision or spec is of another type")
+        EncoderIdentity(name=facts["name"], sha256=facts["sha256"])  # says what no name can be
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, WeightsError):
             raise

@@ -45,6 +45,12 @@ def test_the_best_phrase_of_a_label_wins_at_each_cell_even_without_suppression()
     assert boxes[2].tolist() == [50, 0, 60, 10]
 
 
+def test_cells_are_searched_for_twins_only_where_a_label_has_two_phrases(monkeypatch):
+    monkeypatch.setattr("wordbox.detection.select._best_of_each_cell", lambda boxes, labels: pytest.fail("searched"))
+    rows = [([0, 0, 10, 10], 0.9, 1), ([0, 0, 10, 10], 0.8, 0), ([0, 0, 10, 10], 0.7, 2)]
+    assert chosen(shortlist(rows), np.array([0, 1, -1]), iou=1.0).labels.tolist() == [1, 0]
+
+
 def test_boxes_come_back_to_the_picture_and_padding_holds_no_find():
     placement = Placement(image=(50, 100), resized=(50, 100), offset=(25, 0), canvas=(100, 100))
     rows = [([10, 30, 20, 40], 0.9, 0), ([0, 0, 100, 20], 0.8, 0), ([90, 60, 120, 95], 0.7, 0)]

@@ -112,7 +112,10 @@ def test_as_many_pictures_run_together_as_memory_bears():
         ("cup", False),
         (vectors(1), False),
         (Vocabulary("a"), False),
-        ([["cup"], "cup"], False),
+        ([["cup"], "cup"], True),
+        ([vectors(1), "cup"], True),
+        (["cup", "a spoon"], False),
+        ([["cup"], 7], False),
     ],
 )
 def test_lists_of_lists_are_told_from_lists(words, each):
@@ -169,7 +172,8 @@ def test_a_vocabulary_is_taken_wherever_words_are(open_words, tmp_path):
     plain = detector.detect(GREY, words={"tool": ["spoon", "fork"], "cup": "cup"}, conf=0.0)
     detector._encoder.asked.clear()
     path = tmp_path / "kept.vocab.safetensors"
-    for words, among_others in [(kept, kept), (path, path), (f" {path}", path)]:
+    assert repr(kept) == "EmbeddedVocabulary(2 words, 3 vectors of letters: 'tool', 'cup')"
+    for words, among_others in [(kept, kept), (path, path), (f" {path}", f" {path}")]:
         for found in (
             detector.detect(GREY, words=words, conf=0.0),
             detector.with_words(words).detect(GREY, conf=0.0),
@@ -179,6 +183,16 @@ def test_a_vocabulary_is_taken_wherever_words_are(open_words, tmp_path):
             assert found.words == ("tool", "cup")
     assert set(detector._encoder.asked) == {"x"}
     assert detector.with_words(kept).vocabulary is kept
+
+
+def test_words_on_file_are_encoded_anew(open_words, tmp_path):
+    detector = open_words()
+    kept = detector.encode({"tool": ["spoon", "fork"]})
+    kept.save(tmp_path / "kept.vocab.safetensors")
+    for path in (tmp_path / "kept.vocab.safetensors", f" {tmp_path / 'kept.vocab.safetensors'}"):
+        found = detector.encode(path, prompt="a {}")
+        assert (found.labels, found.phrases, found.prompt) == (kept.labels, kept.phrases, "a {}")
+        assert detector._encoder.asked[-2:] == ["a spoon", "a fork"]
 
 
 def test_vectors_of_another_encoder_or_width_are_refused_with_both_names(open_words, tmp_path):
@@ -208,6 +222,8 @@ def test_without_a_vector_the_background_is_left_out_and_said(open_words, caplog
     with caplog.at_level(logging.WARNING, logger="wordbox"):
         assert detector.encode("cup").background is None
     assert "wants the background word 'unheard of'" in caplog.text
+    assert "--no-background" in caplog.text
+    assert "--text-encoder" in caplog.text
     assert len(detector.detect(GREY, words="cup", conf=0.0)) == 1
 
 

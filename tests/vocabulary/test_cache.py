@@ -1,15 +1,19 @@
 """Vectors on disk: they come back bit by bit, by checksum and text, and nothing that is wrong with the file stops anybody."""
 
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from wordbox.vocabulary.cache import FILE, VectorCache
+from wordbox.vocabulary import cache as cache_module
+from wordbox.vocabulary.cache import FILE, Seen, VectorCache, key_of, state_of
+from wordbox.vocabulary.encoders import EncoderIdentity
 
 ONE, OTHER = "1" * 64, "2" * 64
 
@@ -142,3 +146,53 @@ def test_a_python_without_sqlite_goes_on_without(tmp_path, caplog, monkeypatch):
     cache.put(ONE, {"cat": unit(1)[0]})
     assert cache.get(ONE, ["cat"], 8) == {}
     assert caplog.text.count("words.sqlite") == 1
+
+
+def test_a_file_that_somebody_is_busy_with_is_passed_over_once(cache, caplog, monkeypatch):
+    monkeypatch.setattr(cache_module, "_WAIT", 0.01)
+    cache.put(ONE, {"cat": unit(1)[0]})
+    with closing(sqlite3.connect(cache.path)) as base:
+        base.execute("BEGIN EXCLUSIVE")
+        cache.put(ONE, {"dog": unit(1)[0]})
+        assert cache.get(ONE, ["cat"], 8) == {}
+    assert caplog.text == ""
+    cache.put(ONE, {"bird": unit(1)[0]})
+    assert sorted(cache.get(ONE, ["cat", "dog", "bird"], 8)) == ["bird", "cat"]
+
+
+def test_which_encoder_a_file_held_is_known_until_the_file_changes(cache, tmp_path):
+    path = tmp_path / "tower.pth"
+    path.write_bytes(b"one")
+    seen = Seen(EncoderIdentity(name="clip", sha256=ONE), "int8")
+    assert cache.seen(path, state_of(path)) is None
+    cache.see(path, state_of(path), seen)
+    assert VectorCache(cache.path.parent).seen(path, state_of(path)) == seen
+    assert cache.seen(tmp_path / "other.pth", state_of(path)) is None
+    before = path.stat()
+    (tmp_path / "copy.pth").write_bytes(b"two")
+    os.utime(tmp_path / "copy.pth", ns=(before.st_atime_ns, before.st_mtime_ns))  # a copy that keeps the size and the time of the first
+    os.replace(tmp_path / "copy.pth", path)
+    assert cache.seen(path, state_of(path)) is None
+
+
+@pytest.mark.parametrize("change", ["name = 7", "name = 'a/b'", "name = ''", "sha256 = ''", "precision = NULL"])
+def test_a_row_that_holds_no_encoder_counts_for_nothing(cache, tmp_path, change):
+    cache.see(tmp_path, "state", Seen(EncoderIdentity(name="clip", sha256=ONE), "float32"))
+    with closing(sqlite3.connect(cache.path)) as base:
+        base.execute("DROP TABLE towers")
+        base.execute("CREATE TABLE towers (path, state, name, sha256, precision)")
+        base.commit()
+    cache.see(tmp_path, "state", Seen(EncoderIdentity(name="clip", sha256=ONE), "float32"))
+    assert cache.seen(tmp_path, "state") is not None
+    with closing(sqlite3.connect(cache.path)) as base:
+        base.execute(f"UPDATE towers SET {change}")
+        base.commit()
+    assert cache.seen(tmp_path, "state") is None
+
+
+def test_precisions_have_keys_of_their_own_and_what_is_not_known_has_none(cache):
+    assert key_of(ONE, "float32") == ONE
+    assert len({key_of(ONE, precision) for precision in ("float32", "float16", "int8")}) == 3
+    assert key_of("", "float32") == key_of(ONE, None) == ""
+    cache.put("", {"cat": unit(1)[0]})
+    assert not cache.path.exists()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,8 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path):
         ("cup, things.vocab.safetensors", False),
         ("things.txt", False),
         ("vocab.safetensors", False),
+        (Path("a, b.vocab.safetensors"), True),
+        ("a, b/things.vocab.safetensors", True),
         (["things.vocab.safetensors"], False),
         (None, False),
     ],
@@ -267,3 +270,9 @@ def refused(path, said=""):
     assert said in text
     assert "\n" not in text
     assert len(text) < 1000
+
+
+def test_vectors_of_several_prompts_are_not_kept_as_one(tmp_path):
+    with pytest.raises(VocabularyError, match="some of its vectors are of the words alone and some of another prompt"):
+        replace(made(), prompt="").save(tmp_path / "x.vocab.safetensors")
+    assert not list(tmp_path.iterdir())

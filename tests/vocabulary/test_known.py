@@ -8,7 +8,7 @@ import pytest
 
 from wordbox.errors import VocabularyError, WeightsError
 from wordbox.vocabulary.cache import VectorCache
-from wordbox.vocabulary.encoders import EncoderIdentity
+from wordbox.vocabulary.encoders import LEARNED, EncoderIdentity
 from wordbox.vocabulary.known import MOST, KnownWords, check_fits, phrase_key
 from wordbox.vocabulary.words import Vocabulary, embed, of_vectors
 
@@ -26,8 +26,8 @@ def vector_of(text, seed=0):
 class Tower:
     """Gives every text its vector, and remembers what it was asked."""
 
-    def __init__(self, identity=CLIP, width=WIDTH, seed=0):
-        self.identity, self.width, self.seed, self.asked, self.opened = identity, width, seed, [], 0
+    def __init__(self, identity=CLIP, width=WIDTH, seed=0, precision="float32"):
+        self.identity, self.width, self.seed, self.precision, self.asked, self.opened = identity, width, seed, precision, [], 0
 
     def __call__(self):
         self.opened += 1
@@ -37,7 +37,7 @@ class Tower:
         outer = self
 
         class Encoder:
-            identity, width = outer.identity, outer.width
+            identity, width, precision = outer.identity, outer.width, outer.precision
 
             def encode(self, phrases):
                 outer.asked += phrases
@@ -79,8 +79,8 @@ def test_the_tower_is_opened_when_it_is_needed_and_asked_once_a_phrase():
     assert tower.opened == 0
     for _ in range(2):
         found = words.encode(["Unicorn", "cat", " unicorn", "yeti"])
-        np.testing.assert_array_equal(found, [vector_of(text) for text in ("unicorn", "cat", "unicorn", "yeti")])
-    assert (tower.opened, tower.asked) == (1, ["cat", "unicorn", "yeti"])  # "cat" is the trial of the tower
+        np.testing.assert_array_equal(found, [vector_of(text) for text in ("Unicorn", "cat", "Unicorn", "yeti")])
+    assert (tower.opened, tower.asked) == (1, ["cat", "Unicorn", "yeti"])  # "cat" is the trial of the tower
 
 
 def test_a_tower_that_is_there_is_used_too():
@@ -129,6 +129,57 @@ def test_a_tower_that_gives_other_vectors_of_the_models_own_names_is_refused_wit
     assert len(tower.asked) == 16
 
 
+def test_the_tower_sees_a_phrase_as_it_was_written():
+    tower = Tower()
+    KnownWords(CLIP, WIDTH, (), tower).encode(["Caf\u00c3\u00a9 Table", "5&Prime;", "caf\u00c3\u00a9 table"])
+    assert tower.asked == ["Caf\u00c3\u00a9 Table", "5&Prime;"]
+
+
+def test_vectors_of_other_precision_are_kept_apart(tmp_path):
+    cache = VectorCache(tmp_path)
+    whole, small = Tower(), Tower(seed=1, precision="int8")
+    KnownWords(CLIP, WIDTH, (), whole, cache).encode(["yeti"])
+    for precision in (None, "int8"):  # told by opening it, and known
+        words = KnownWords(CLIP, WIDTH, (), small, cache, precision=precision)
+        np.testing.assert_array_equal(words.encode(["yeti"]), [vector_of("yeti", 1)])
+        assert (small.opened, small.asked) == (1, ["yeti"])
+    np.testing.assert_array_equal(KnownWords(CLIP, WIDTH, (), None, cache).encode(["yeti"]), [vector_of("yeti")])
+
+
+def test_what_is_at_hand_opens_nothing(tmp_path):
+    tower, cache = Tower(), VectorCache(tmp_path)
+    words = KnownWords(CLIP, WIDTH, [known("cat")], tower, cache)
+    np.testing.assert_array_equal(words.at_hand(["cat"]), [vector_of("cat")])
+    with pytest.raises(VocabularyError, match="no vectors for 'yeti'"):
+        words.at_hand(["yeti"])
+    assert tower.opened == 0
+    words.encode(["yeti"])
+    assert len(words.at_hand(["unicorn"])) == 1
+    assert len(KnownWords(CLIP, WIDTH, (), Tower(), cache).at_hand(["yeti", "unicorn"])) == 2
+    assert words.brought_by(["yeti", "cat"])[0] is None
+    assert words.brought_by(["Cat"])[0].vocabulary.labels == ("cat",)
+
+
+def test_learned_prompts_take_their_own_labels_only():
+    learned = EncoderIdentity(name=f"{LEARNED}tuned")
+    words = KnownWords(learned, WIDTH, [known("cat", "dog", identity=learned)])
+    with pytest.raises(VocabularyError, match=r"'yeti'.*learned prompts of tuned.*own labels only \('cat', 'dog'\); choose among them"):
+        words.encode(["yeti"])
+    with pytest.raises(VocabularyError, match="such a model takes its own labels only"):
+        check_fits(known("cat"), learned, WIDTH)
+    with pytest.raises(VocabularyError, match="no other model takes those"):
+        check_fits(known("cat", identity=learned), CLIP, WIDTH)
+    assert (learned.learned, CLIP.learned) == (True, False)
+
+
+def test_a_known_vocabulary_of_another_checksum_is_refused_when_the_towers_is_known():
+    other = known("cat", identity=EncoderIdentity(name="clip", sha256="d" * 64))
+    words = KnownWords(NAME_ONLY, WIDTH, [other], Tower())
+    assert len(words.encode(["cat"])) == 1
+    with pytest.raises(VocabularyError, match=r"dddd.*expected 16 of clip .*cccc"):
+        words.encode(["yeti"])
+
+
 def test_a_tower_that_is_nearly_the_same_is_warned_of(caplog):
     own = known("cat", "dog", identity=NAME_ONLY)
     near = of_vectors(own.labels, 2 * own.vectors + 3 * own.vectors[::-1], NAME_ONLY)  # their length does not count
@@ -141,8 +192,13 @@ def test_a_tower_that_is_nearly_the_same_is_warned_of(caplog):
     assert caplog.text == ""
 
 
-def test_vectors_of_another_prompt_stand_in_where_there_is_no_tower():
+def test_vectors_of_another_prompt_stand_in_where_there_is_no_tower(caplog):
     prompted = known("cat", prompt="a {}")
+    alone = KnownWords(EncoderIdentity(name="clip"), WIDTH, [prompted])
+    assert [one.stands_in for one in alone.brought_by(["cat", "a cat"])] == [True, False]
+    for _ in range(2):
+        alone.encode(["a cat", "cat"])
+    assert caplog.text.count("vectors of the prompt 'a {}' stand in") == 1
     np.testing.assert_array_equal(KnownWords(CLIP, WIDTH, [prompted]).encode(["cat", "a cat"]), [vector_of("a cat")] * 2)
     tower = Tower()
     found = KnownWords(CLIP, WIDTH, [prompted], tower).encode(["cat", "a cat"])
@@ -162,6 +218,9 @@ def test_means_and_unknown_phrases_are_no_vectors_of_a_phrase():
 def test_the_background_of_a_known_vocabulary_is_known():
     made = embed(Vocabulary("cat"), Tower().encoder(), " ")
     np.testing.assert_array_equal(KnownWords(CLIP, WIDTH, [made]).encode([" ", ""]), [vector_of(" ")] * 2)
+    prompted = KnownWords(CLIP, WIDTH, [embed(Vocabulary("cat"), Tower().encoder(), " ", prompt="a {}")], Tower())
+    np.testing.assert_array_equal(prompted.at_hand([" "]), [vector_of(" ")])  # it stands bare, whatever the prompt
+    np.testing.assert_array_equal(prompted.encode(["a"]), [vector_of("a")])
 
 
 def test_the_disk_is_asked_before_the_tower_and_told_afterwards(tmp_path):
@@ -226,3 +285,25 @@ def test_ten_thousand_words_and_memory_that_does_not_grow_without_end():
     assert len(words._memory) == MOST
     words.encode(["thing 0"])
     assert tower.asked.count("thing 0") == 2
+
+
+def test_progress_is_told_how_many_words_are_left():
+    left, tower = [], Tower()
+    words = KnownWords(CLIP, WIDTH, [known("cat")], tower)
+    asked = ["cat", *(f"word {i}" for i in range(300))]
+    np.testing.assert_array_equal(words.encode(asked, left.append), [vector_of(word) for word in asked])
+    assert left == [172, 44, 0]
+    assert tower.asked == asked  # the first, which is known, was to try it with
+
+
+@pytest.mark.parametrize(("name", "address"), [("clip-vit-base-patch32", True), ("clip-text-40", False)])
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_way_to_a_text_encoder_has_an_address_a_place_and_what_to_install(tmp_path, monkeypatch, name, address, installed):
+    monkeypatch.setattr("wordbox.vocabulary.known.find_spec", lambda package: installed or None)
+    with pytest.raises(VocabularyError) as caught:
+        KnownWords(EncoderIdentity(name=name), WIDTH, (), None, VectorCache(tmp_path)).encode(["yeti"])
+    said = str(caught.value)
+    assert ("(https://huggingface.co/openai/clip-vit-base-patch32)" in said) == address
+    assert ("pip install 'wordbox[clip]'" in said) != installed
+    assert f"put that folder, by this name, beside the model or in {tmp_path}" in said
+    assert len(said) < 700

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from wordbox.errors import VocabularyError
 from wordbox.vocabulary.encoders import EncoderIdentity
-from wordbox.vocabulary.words import LONGEST, EmbeddedVocabulary, Vocabulary, behind, embed, of_vectors, read_words, shown, word_key
+from wordbox.vocabulary.lists import LONGEST, STORED
+from wordbox.vocabulary.words import EmbeddedVocabulary, Vocabulary, behind, embed, of_vectors, shown, word_key
 
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=","), min_size=1).map(str.strip).filter(bool)
+WORD = WORD.filter(lambda word: not word.lower().endswith((".txt", ".json", STORED)))
 
 
 class Encoder:
@@ -140,7 +142,7 @@ def test_a_file_holds_a_word_a_line(tmp_path, newline, mark):
     path = tmp_path / "words.txt"
     path.write_bytes((mark + newline.join(["person", "", "  red bus ", "salt, pepper", "猫"])).encode())
     expected = ("person", "red bus", "salt, pepper", "猫")
-    assert read_words(path).labels == Vocabulary(path).labels == Vocabulary(f" {path} ").labels == expected
+    assert Vocabulary(path).labels == Vocabulary(f" {path} ").labels == expected
     path = path.rename(tmp_path / "words.list")
     assert Vocabulary(path).labels == expected  # a Path is a file, whatever its name
 
@@ -193,53 +195,6 @@ def test_spaces_and_case_do_not_tell_words_apart(word, space):
     assert word_key("Traffic  Light ") == word_key("traffic light")
     assert word_key("traffic_light") != word_key("traffic light")
     assert word_key("STRASSE") == word_key("Straße")
-
-
-def write(path, text):
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_class_texts_give_labels_and_synonyms_in_order(tmp_path, said):
-    path = write(tmp_path / "texts.json", '[["person"], ["aerosol can", "spray can", "Spray  can"], [" \u732b "]]')
-    vocabulary = Vocabulary(path)
-    assert (
-        vocabulary == Vocabulary(f" {path} ") == Vocabulary({"person": "person", "aerosol can": ["aerosol can", "spray can"], "猫": "猫"})
-    )
-    assert said() == ""
-
-
-def test_labels_that_stand_twice_in_class_texts_become_one(tmp_path, said):
-    vocabulary = Vocabulary(write(tmp_path / "texts.json", '[["bow", "bow tie"], ["fish"], ["bow", "weapon"]]'))
-    assert vocabulary.labels == ("bow", "fish")
-    assert vocabulary.phrases[0] == ("bow", "bow tie", "weapon")
-    assert "'bow' stands twice" in said()
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        ("", "is no JSON"),
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
-        ("9" * 10_000, "is no JSON|found a int"),
-        ('{"person": ["man"]}', "found a dict"),
-        ("[]", "found no words"),
-        ('["person"]', "found 'person' at position 0"),
-        ('[["person"], []]', r"found \[\] at position 1"),
-        ('[["person", 7]]', "found 7 of type int"),
-        ('[["person", null]]', "type NoneType"),
-        ('[["person", [1]]]', "type list"),
-        ('[["person", " "]]', "empty word"),
-        (r'[["\ud800"]]', "half a character"),
-    ],
-)
-def test_a_faulty_file_of_class_texts_is_named_with_its_fault(tmp_path, content, fault):
-    path = write(tmp_path / "texts.json", content)
-    with pytest.raises(VocabularyError, match=rf"texts\.json: .*({fault})") as caught:
-        Vocabulary(path)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 1000
 
 
 @pytest.mark.parametrize("make", [lambda word: [word], lambda word: word, lambda word: {"a": [word]}], ids=["list", "text", "mapping"])
@@ -388,3 +343,20 @@ def test_the_lists_of_the_data_sets_are_read(shared):
 def test_words_with_vectors_are_no_plain_words(words):
     with pytest.raises(VocabularyError, match="give its path to a detector"):
         Vocabulary(words)
+
+
+@pytest.mark.parametrize("words", [["cup", "things.txt"], "cup, things.vocab.safetensors", ("Things.JSON",)])
+def test_a_file_among_words_is_no_word(words):
+    with pytest.raises(VocabularyError, match=r"^found the file '[Tt]hings\..*' among the words, expected a word; give one file alone"):
+        Vocabulary(words)
+
+
+def test_words_with_vectors_are_one_short_line():
+    many = embed(Vocabulary({f"label {i}": [f"label {i}", "x" * 5000] for i in range(1203)}), Encoder())
+    assert repr(many) == "EmbeddedVocabulary(1,203 words, 2,406 vectors of letters: 'label 0', 'label 1', 'label 2' and 1200 more)"
+    one = embed(Vocabulary(["猫" * 5000]), Encoder())
+    assert repr(one).startswith("EmbeddedVocabulary(1 word, 1 vector of letters: '猫")
+    assert len(repr(one)) < 150
+    with pytest.raises(VocabularyError, match=r"found EmbeddedVocabulary\(1 word.* of type EmbeddedVocabulary among the words") as caught:
+        Vocabulary([one, "person"])
+    assert len(str(caught.value)) < 250

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wordbox.cli.options import Json, Weights, WordList, opened, with_settings
-from wordbox.cli.output import check_target, json_writer, print_table, progress_bar, say, write_file
+from wordbox.cli.output import check_target, json_writer, print_table, progress_bar, say, short, write_file
 from wordbox.errors import InputError, WordboxError
 from wordbox.settings import DetectSettings, LoadSettings
 
@@ -151,7 +151,7 @@ def _csv(found: Sequence["Detections"]) -> bytes:
 def _print_found(found: Sequence["Detections"]) -> None:
     """One picture: a row a box. Several: a row a picture and label."""
     if len(found) == 1:
-        boxes = [[d.label, f"{d.score:.2f}", *(f"{side:.0f}" for side in d.box)] for d in found[0]]
+        boxes = [[short(d.label), f"{d.score:.2f}", *(f"{side:.0f}" for side in d.box)] for d in found[0]]
         if boxes:
             print_table(["label", "score", "left", "top", "right", "bottom"], boxes)
         return
@@ -159,6 +159,6 @@ def _print_found(found: Sequence["Detections"]) -> None:
     for result in found:
         best = {d.label: d.score for d in reversed(list(result))}
         counts = Counter(d.label for d in result).most_common()
-        rows += [[result.source, label, str(count), f"{best[label]:.2f}"] for label, count in counts]
+        rows += [[result.source, short(label), str(count), f"{best[label]:.2f}"] for label, count in counts]
     if rows:
         print_table(["picture", "label", "count", "best score"], rows, left=2)

@@ -13,6 +13,7 @@ from wordbox.errors import InputError
 _WIDE = 250
 SHOWN = 200
 """Rows of a table that are printed; more help nobody, and files hold them all."""
+_LONG = 60  # characters of a label in a table
 
 
 def json_writer(target: str | None) -> Callable[[dict[str, Any]], None]:
@@ -62,6 +63,12 @@ def write_file(path: Path, data: bytes) -> None:
 def say(line: str) -> None:
     """One line for the user, on standard error."""
     print(f"wordbox: {line}", file=sys.stderr)
+
+
+def short(label: str) -> str:
+    """The label on one line, cut where it would break a table; JSON and CSV hold it whole."""
+    line = " ".join(label.split())
+    return line if len(line) <= _LONG else f"{line[: _LONG - 3]}..."
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:

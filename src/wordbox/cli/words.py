@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wordbox.cli.options import Json, Weights, opened, with_settings
-from wordbox.cli.output import json_writer, print_table, say
+from wordbox.cli.output import json_writer, print_table, progress_bar, say
 from wordbox.errors import InputError
 from wordbox.settings import LoadSettings
 
@@ -69,7 +69,10 @@ def encode(
     if merge not in (None, "max", "mean"):
         raise InputError(f"merge is {merge!r}, expected max or mean")
     given = Vocabulary(files.load(Path(words.strip())) if files.is_file(words) else words, merge=merge)  # type: ignore[arg-type]
-    _write(opened(weights, loading).encode(given, prompt=prompt), out, half)
+    detector, count = opened(weights, loading), sum(map(len, given.phrases))
+    with progress_bar("Reading words", count) as progress:
+        vocabulary = detector.encode(given, prompt=prompt, progress=lambda left: progress(count - left))
+    _write(vocabulary, out, half)
 
 
 @app.command("import")
@@ -94,15 +97,22 @@ def import_(
     if len(files) < 3 or len(files) % 2 == 0:
         raise InputError(f"found {len(files)} files, expected pairs of features and names, and then the file to write")
     pairs = list(zip(files[:-1:2], files[1::2], strict=True))
-    _write(features.join(pairs, EncoderIdentity(name=encoder), prompt=prompt, licence=licence, origin=origin), files[-1], half)
+    try:
+        identity = EncoderIdentity(name=encoder)
+    except ValueError as error:
+        raise InputError(f"--encoder: {error}") from error
+    _write(features.join(pairs, identity, prompt=prompt, licence=licence, origin=origin), files[-1], half)
 
 
 def _write(vocabulary: "EmbeddedVocabulary", out: Path, half: bool) -> None:
     vocabulary.save(out, half=half)
     if vocabulary.licence:
         say(f"licence of these vectors: {vocabulary.licence}")
-    count = len(vocabulary.vectors)
-    print(f"written: {out} ({out.stat().st_size / 1e6:.2f} MB), {len(vocabulary.labels)} words, {count} vectors of {vocabulary.identity}")
+    from wordbox.vocabulary.words import counted
+
+    words, vectors = counted(len(vocabulary.labels), "word"), counted(len(vocabulary.vectors), "vector")
+    behind = "" if vocabulary.background is None else " (one is the background's)"
+    print(f"written: {out} ({out.stat().st_size / 1e6:.2f} MB), {words}, {vectors}{behind} of {vocabulary.identity}")
 
 
 def _facts(vocabulary: "EmbeddedVocabulary") -> dict[str, Any]:

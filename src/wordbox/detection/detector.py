@@ -27,7 +27,7 @@ from wordbox.settings import Classes, DetectSettings
 from wordbox.vocabulary import files
 from wordbox.vocabulary.encoders import TextEncoder
 from wordbox.vocabulary.known import check_fits
-from wordbox.vocabulary.words import PLAIN, EmbeddedVocabulary, Vocabulary, Words, behind, embed
+from wordbox.vocabulary.words import PLAIN, EmbeddedVocabulary, Vocabulary, Words, behind, counted, embed
 
 logger = logging.getLogger("wordbox")
 
@@ -119,14 +119,16 @@ class Detector:
         other._vocabulary = self._embedded(words)
         return other
 
-    def encode(self, words: Words, *, prompt: str = PLAIN) -> EmbeddedVocabulary:
+    def encode(self, words: Words, *, prompt: str = PLAIN, progress: Callable[[int], None] | None = None) -> EmbeddedVocabulary:
         """`words` with the vectors that this model's text encoder gives them, to be kept: `.save("things.vocab.safetensors")`.
 
-        `prompt` is what the encoder sees, with {} for a phrase; an EmbeddedVocabulary is encoded anew. Raises VocabularyError where
-        there is no vector for a word, or the model has fixed classes.
+        `prompt` is what the encoder sees, with {} for a phrase; what has vectors already is encoded anew. `progress` is told, now and
+        again, how many phrases a text encoder has still to read. Raises VocabularyError where there is no vector for a word, or the model
+        has fixed classes.
         """
         encoder = self._own_encoder()
-        return embed(Vocabulary(words), encoder, self.manifest.background, prompt)
+        given = files.load(Path(str(words).strip())) if files.is_file(words) else words
+        return embed(Vocabulary(given), encoder, self.manifest.background, prompt, progress)
 
     @property
     def engine(self) -> Engine:
@@ -141,7 +143,7 @@ class Detector:
 
     def __repr__(self) -> str:
         shown = ", ".join(self.words[:5]) + (", ..." if len(self.words) > 5 else "")
-        return f"Detector({self.manifest.name}, {len(self.words)} words: {shown})"
+        return f"Detector({self.manifest.name}, {counted(len(self.words), 'word')}: {shown})"
 
     def detect(
         self,

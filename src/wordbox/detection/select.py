@@ -47,7 +47,7 @@ def select(
         own = labels >= 0
         boxes, scores, labels = boxes[own], scores[own], labels[own]
     left = [count, len(boxes)]  # after each step
-    if owners is not None:
+    if owners is not None and len(np.unique(owners[owners >= 0])) < np.count_nonzero(owners >= 0):  # a label has two phrases
         first = _best_of_each_cell(boxes, labels)
         boxes, scores, labels = boxes[first], scores[first], labels[first]
     left.append(len(boxes))

@@ -14,12 +14,14 @@ MOST_PAIRS = 20_000_000
 STRIDES = (8, 16, 32)
 """Canvas pixels a cell of each level of the open networks."""
 
-_LISTS = (list, tuple, Mapping, Path, Vocabulary, EmbeddedVocabulary)
+_ALONE = (list, tuple, Mapping, Path, Vocabulary, EmbeddedVocabulary)
 
 
 def is_one_each(words: Any) -> TypeGuard[Sequence[Words | None]]:
-    """Whether `words` holds a vocabulary a picture (None: the detector's own), not plain words."""
-    return isinstance(words, list | tuple) and len(words) > 0 and all(word is None or isinstance(word, _LISTS) for word in words)
+    """Whether `words` holds a vocabulary a picture (None: the detector's own), not plain words: then a string among them is one, too."""
+    if not isinstance(words, list | tuple) or not all(word is None or isinstance(word, (str, *_ALONE)) for word in words):
+        return False
+    return any(not isinstance(word, str) for word in words)
 
 
 def padded(vocabularies: Sequence[EmbeddedVocabulary]) -> dict[str, Array]:

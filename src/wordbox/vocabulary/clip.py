@@ -16,12 +16,17 @@ _TOGETHER = 32  # prompts of a run: enough to keep every processor busy, and 77 
 class ClipEncoder:
     """Turns phrases into CLIP's vectors. Implements `encoders.TextEncoder`; it may be called from several threads at once."""
 
-    def __init__(self, engine: Engine, tokenizer: ClipTokenizer, identity: EncoderIdentity) -> None:
-        """Join a tower's `engine` (see `graphs.clip_text`) and its tokenizer. Raises EngineError for another graph."""
+    def __init__(self, engine: Engine, tokenizer: ClipTokenizer, identity: EncoderIdentity, precision: str = "float32") -> None:
+        """Join a tower's `engine` (see `graphs.clip_text`), with matrices kept in `precision`, and its tokenizer.
+
+        Raises EngineError for another graph.
+        """
         width = engine.outputs["vectors"].shape[-1] if "vectors" in engine.outputs else None
         if "tokens" not in engine.inputs or width is None:
             raise EngineError(f"found a graph that takes {sorted(engine.inputs)} and gives {sorted(engine.outputs)}, expected a text tower")
         self._engine, self._tokenizer, self._identity, self._width = engine, tokenizer, identity, width
+        self.precision = precision
+        """How its matrices are kept: vectors of another precision are near, and others."""
 
     @property
     def identity(self) -> EncoderIdentity:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from wordbox.errors import VocabularyError
 from wordbox.vocabulary.encoders import EncoderIdentity
-from wordbox.vocabulary.words import PLAIN, EmbeddedVocabulary, of_vectors, read_groups, word_key
+from wordbox.vocabulary.lists import read_groups
+from wordbox.vocabulary.words import PLAIN, EmbeddedVocabulary, of_vectors, word_key
 
 LEAST = 0.9
 """Mean cosine of the vectors that two lists give the same names: features of other names than those of the file stay below."""

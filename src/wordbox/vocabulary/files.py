@@ -13,7 +13,8 @@ from safetensors.numpy import save as to_bytes
 
 from wordbox.errors import VocabularyError
 from wordbox.vocabulary.encoders import EncoderIdentity
-from wordbox.vocabulary.words import BACKGROUND, LONGEST, PLAIN, STORED, EmbeddedVocabulary, word_key
+from wordbox.vocabulary.lists import LONGEST, STORED, is_path
+from wordbox.vocabulary.words import BACKGROUND, PLAIN, EmbeddedVocabulary, word_key
 
 ENDING = STORED
 """What the names of such files end in."""
@@ -23,14 +24,19 @@ VERSION = 1
 
 def is_file(words: object) -> TypeGuard[str | Path]:
     """Whether `words` is the path of a vocabulary on file."""
-    return isinstance(words, str | Path) and str(words).strip().lower().endswith(ENDING) and "," not in os.path.basename(str(words))
+    return is_path(words, ENDING)
 
 
 def save(path: Path, vocabulary: EmbeddedVocabulary, *, half: bool = False) -> None:
     """Write `vocabulary`, its vectors as float32, or as float16 where `half` is asked. Equal contents give equal bytes.
 
-    Raises VocabularyError where the name has another ending, or the file cannot be written.
+    Raises VocabularyError where the name has another ending, the vectors are of several prompts, or the file cannot be written.
     """
+    if PLAIN not in vocabulary.prompt:
+        raise VocabularyError(
+            f"{path}: some of its vectors are of the words alone and some of another prompt, which one file cannot say; encode the words "
+            f"with the text encoder {vocabulary.identity.name}"
+        )
     if not path.name.lower().endswith(ENDING):
         raise VocabularyError(f"{path}: found the ending {path.suffix!r}, expected {ENDING}; call it {path.stem}{ENDING}")
     facts = {

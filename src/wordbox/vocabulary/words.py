@@ -1,8 +1,7 @@
 """Words to look for: labels as they were typed, the phrases behind each, and the vectors that stand for them."""
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,17 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordbox.errors import VocabularyError
-from wordbox.vocabulary.encoders import EncoderIdentity, TextEncoder
+from wordbox.vocabulary.encoders import Brought, EncoderIdentity, SparingEncoder, TextEncoder
+from wordbox.vocabulary.lists import STORED, TEXTS, clean, is_path, looks_like_file, read_groups
 
 logger = logging.getLogger("wordbox")
 
-LONGEST = 10_000
-"""Most characters of a word: what is longer is a text, or a file, that came here by mistake."""
 _TOLD = 5  # words that stand twice and are named one by one
 BACKGROUND = -1
 """The owner of a word that competes with the others and is never found."""
-STORED = ".vocab.safetensors"
-"""What the names of files end in that hold words with their vectors; `vocabulary.files` reads them."""
 PLAIN = "{}"
 """The prompt that adds nothing to a phrase."""
 Merge = Literal["max", "mean"]
@@ -38,7 +34,8 @@ class Vocabulary:
     (('car', 'automobile', 'taxi'),)
 
     Takes a string with commas or lines between words, a list of words, a mapping from label to phrases, another Vocabulary, or a path:
-    to a `.txt` with a word a line, or a class-text `.json`, a list with a list of synonyms a label, which the first of them names.
+    to a `.txt` with a word a line, or a `.json` with a list of words, a mapping as above, or class texts: a list with a list of synonyms
+    a label, which the first of them names.
     `merge="mean"` makes one vector of all phrases of a label, so that a picture costs no more for them. Labels stay as they
     were typed, outer spaces aside; equal words (case and spaces aside) are merged, which is logged. Raises VocabularyError where a word
     is empty, no string or longer than 10,000 characters, or none is left.
@@ -87,7 +84,7 @@ class Vocabulary:
         return f"Vocabulary({dict(zip(self.labels, map(list, self.phrases), strict=True))!r}{merge})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EmbeddedVocabulary:
     """A vocabulary with its vectors, ready for a graph: P vectors, K labels. `Detector.encode` makes one, `save` keeps it."""
 
@@ -104,11 +101,15 @@ class EmbeddedVocabulary:
     phrases: tuple[tuple[str, ...], ...]
     """(P,) the phrases that each vector stands for: one, or all of its label where they were merged by their mean."""
     prompt: str = PLAIN
-    """What the encoder saw, with {} for the phrase."""
+    """What the encoder saw, with {} for the phrase; empty where it is not the same for all."""
     licence: str = ""
     """Under which terms the vectors stand, where somebody else made them."""
     origin: str = ""
     """Where they come from."""
+
+    def __repr__(self) -> str:
+        words, vectors = counted(len(self.labels), "word"), counted(len(self.vectors), "vector")
+        return f"EmbeddedVocabulary({words}, {vectors} of {self.identity.name}: {shown(self.labels, 3)})"
 
     @property
     def merge(self) -> Merge:
@@ -166,8 +167,16 @@ class EmbeddedVocabulary:
 Words = str | Path | Iterable[str] | Mapping[str, str | Sequence[str]] | Vocabulary | EmbeddedVocabulary
 
 
-def embed(vocabulary: Vocabulary, encoder: TextEncoder, background: str | None = None, prompt: str = PLAIN) -> EmbeddedVocabulary:
+def embed(
+    vocabulary: Vocabulary,
+    encoder: TextEncoder,
+    background: str | None = None,
+    prompt: str = PLAIN,
+    progress: Callable[[int], None] | None = None,
+) -> EmbeddedVocabulary:
     """`vocabulary` with the vectors that `encoder` gives its phrases, put into `prompt`, and `background` behind them.
+
+    `progress` is told how many phrases are still to be read, where that takes long.
 
     Logs a warning that names what the encoder knows nothing of, and another where it has no vector for the background, which then is
     left out. Raises VocabularyError where it can give no vector for a phrase, or `prompt` has no {}.
@@ -180,29 +189,24 @@ def embed(vocabulary: Vocabulary, encoder: TextEncoder, background: str | None =
     unknown = set(encoder.unknown(texts))
     if unknown:
         logger.warning("the text encoder knows nothing of %s: not to be found", shown(sorted(unknown)))
-    vectors, known = encoder.encode(texts), np.array([text not in unknown for text in texts])
+    vectors = encoder.encode(texts, progress) if isinstance(encoder, SparingEncoder) else encoder.encode(texts)
+    known = np.array([text not in unknown for text in texts])
     groups: tuple[tuple[str, ...], ...] = tuple((phrase,) for phrase in phrases)
     if vocabulary.merge == "mean":
         vectors, known, groups = *_means(vectors, known, owners, len(vocabulary)), vocabulary.phrases
         owners = np.arange(len(vocabulary))
-    plain = EmbeddedVocabulary(vocabulary.labels, vectors, known, owners.astype(np.int64), encoder.identity, groups, prompt)
-    return plain if background is None else behind(plain, background, encoder)
+    brought = encoder.brought_by(texts) if isinstance(encoder, SparingEncoder) else [None]
+    facts = _facts(brought, prompt)
+    plain = EmbeddedVocabulary(vocabulary.labels, vectors, known, owners.astype(np.int64), encoder.identity, groups, *facts)
+    return _behind(plain, background, encoder.encode if None in brought else _at_hand(encoder))
 
 
 def behind(vocabulary: EmbeddedVocabulary, background: str | None, encoder: TextEncoder) -> EmbeddedVocabulary:
     """`vocabulary` with the word `background`, or none, behind its own words; the vector that it brings is kept.
 
-    Logs a warning, once for an encoder, where there is no vector for that word, which then is left out.
+    No text encoder is opened for it. Logs a warning, once for an encoder, where there is no vector for that word, which then is left out.
     """
-    if vocabulary.background == background:
-        return vocabulary
-    if background is None:
-        return vocabulary.without_background()
-    try:
-        return vocabulary.with_background(background, encoder.encode([background])[0])
-    except VocabularyError:
-        _say_no_background(background, encoder.identity)
-        return vocabulary.without_background()
+    return _behind(vocabulary, background, _at_hand(encoder))
 
 
 def of_vectors(
@@ -221,7 +225,7 @@ def of_vectors(
     if vectors.ndim != 2 or len(vectors) != len(names) or not len(names) or not np.isfinite(vectors).all():
         raise VocabularyError(f"found {len(names)} names and vectors {vectors.shape}, expected a vector of finite numbers a name")
     first: dict[str, tuple[int, str]] = {}
-    for row, name in enumerate(map(_clean, names)):
+    for row, name in enumerate(map(clean, names)):
         first.setdefault(word_key(name), (row, name))
     rows, labels = [row for row, _ in first.values()], tuple(name for _, name in first.values())
     groups = tuple((label,) for label in labels)
@@ -229,41 +233,14 @@ def of_vectors(
     return EmbeddedVocabulary(labels, vectors[rows].astype(np.float32), known, owners, identity, groups, prompt, licence, origin)
 
 
-def read_words(path: Path) -> Vocabulary:
-    """The words of a text file, one a line; blank lines and lines that start with # are passed over. A `.json` holds class texts:
-    a list with a list of synonyms for each label, which the first of them names.
-
-    Raises VocabularyError if it cannot be read.
-    """
-    return Vocabulary(path)
-
-
-def read_groups(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """(label, phrases) of every entry of such a file, in order, equal ones included. Raises VocabularyError."""
-    expected = "a list of lists of synonyms" if path.suffix.lower() == ".json" else "one word a line"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise VocabularyError(f"{path}: cannot be read ({error.strerror}); expected {expected}; looked at {path.resolve()}") from error
-    except UnicodeDecodeError as error:
-        raise VocabularyError(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    if path.suffix.lower() == ".json":
-        groups = _class_texts(text, path)
-    else:
-        groups = [[line.strip()] for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-    if not groups:
-        raise VocabularyError(f"{path}: found no words, expected {expected}; looked at {path.resolve()}")
-    for group in groups:
-        try:
-            phrases = list(map(_clean, group))
-        except VocabularyError as error:
-            raise VocabularyError(f"{path}: {error}") from error
-        yield phrases[0], phrases
-
-
 def word_key(word: str) -> str:
     """What two spellings of one word have in common: case and spaces do not count."""
     return " ".join(word.casefold().split())
+
+
+def counted(count: int, thing: str) -> str:
+    """ "1 word", "1,203 words"."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
 def shown(words: Sequence[str], most: int = 10) -> str:
@@ -275,8 +252,37 @@ def shown(words: Sequence[str], most: int = 10) -> str:
 @cache
 def _say_no_background(background: str, identity: EncoderIdentity) -> None:
     """Say it once in a process."""
-    wanted = "the model wants the background word %r behind every list, and there is no vector of %s for it: scores differ without it"
-    logger.warning(wanted, background, identity)
+    wanted = "the model wants the background word %r behind every list, and no vector of %s is at hand for it: scores differ without it; "
+    todo = "name a text encoder with --text-encoder, or leave the background out with --no-background (background=False)"
+    logger.warning(wanted + todo, background, identity)
+
+
+def _behind(
+    vocabulary: EmbeddedVocabulary, background: str | None, encode: Callable[[Sequence[str]], NDArray[np.float32]]
+) -> EmbeddedVocabulary:
+    """What `behind` gives, with the vector that `encode` gives the word."""
+    if vocabulary.background == background:
+        return vocabulary
+    if background is None:
+        return vocabulary.without_background()
+    try:
+        return vocabulary.with_background(background, encode([background])[0])
+    except VocabularyError:
+        _say_no_background(background, vocabulary.identity)
+        return vocabulary.without_background()
+
+
+def _at_hand(encoder: TextEncoder) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    """What gives vectors without opening anything."""
+    return encoder.at_hand if isinstance(encoder, SparingEncoder) else encoder.encode
+
+
+def _facts(brought: Sequence[Brought | None], prompt: str) -> tuple[str, str, str]:
+    """(prompt, licence, origin) of vectors that were asked for with `prompt`, and come from there."""
+    prompts = {one.vocabulary.prompt.replace(PLAIN, prompt) if one is not None and one.stands_in else prompt for one in brought}
+    sources = list(dict.fromkeys(one.vocabulary for one in brought if one is not None))
+    licences, origins = ({source.licence: None for source in sources}, {source.origin: None for source in sources})
+    return prompts.pop() if len(prompts) == 1 else "", "; ".join(filter(None, licences)), "; ".join(filter(None, origins))
 
 
 def _means(
@@ -301,50 +307,38 @@ def _entries(words: Words) -> Iterator[tuple[str, list[str]]]:
             for owner, own in zip(words.owners.tolist(), words.phrases, strict=True):
                 owned.setdefault(owner, []).extend(own)
             yield from ((label, owned[k]) for k, label in enumerate(words.labels))
-        case str() | Path() if str(words).strip().lower().endswith(STORED) and "," not in str(words):
-            raise VocabularyError(f"{words}: holds words with their vectors; give its path to a detector, wherever that takes words")
+        case str() | Path() if is_path(words, STORED):
+            raise VocabularyError(
+                f"{words}: holds words with their vectors; give its path to a detector, wherever that takes words "
+                "(detector.with_words(path).vocabulary is what it holds)"
+            )
         case Path():
             yield from read_groups(words)
-        case str() if words.strip().lower().endswith((".txt", ".json")) and "," not in words:
-            yield from read_groups(Path(words.strip()))
+        case str() if is_path(words, *TEXTS):
+            yield from read_groups(Path(str(words).strip()))
         case str():
             parts = filter(None, (part.strip() for part in words.replace("\n", ",").split(",")))  # a comma too many is no word
-            yield from ((word, [word]) for word in map(_clean, parts))
+            yield from _single_words(parts)
         case Mapping():
             for label, phrases in words.items():
                 group = [phrases] if isinstance(phrases, str) else list(phrases)
                 if not group:
                     raise VocabularyError(f"the label {label!r} has no phrases, expected at least one; give {{{label!r}: {label!r}}}")
-                yield _clean(label), [_clean(phrase) for phrase in group]
+                yield clean(label), [clean(phrase) for phrase in group]
         case Iterable() if not isinstance(words, bytes | bytearray):
-            yield from ((word, [word]) for word in map(_clean, words))
+            yield from _single_words(words)
         case _:
             raise VocabularyError(f"found words of type {type(words).__name__}, expected a string, a list, a mapping or a path")
 
 
-def _class_texts(text: str, path: Path) -> list[list[str]]:
-    """What spec yolo-world.md calls class texts (section 2.4)."""
-    try:
-        groups = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise VocabularyError(f"{path}: is no JSON ({error}); expected a list of lists of synonyms; looked at {path.resolve()}") from error
-    if not isinstance(groups, list):
-        raise VocabularyError(f"{path}: found a {type(groups).__name__}, expected a list of lists: [['person'], ['car', 'auto']]")
-    for place, group in enumerate(groups):
-        if not isinstance(group, list) or not group:
-            raise VocabularyError(f"{path}: found {f'{group!r}'[:80]} at position {place}, expected a list of synonyms, at least one")
-    return groups
-
-
-def _clean(word: object) -> str:
-    """The word without outer spaces."""
-    if not isinstance(word, str):
-        raise VocabularyError(f"found {word!r} of type {type(word).__name__} among the words, expected a string")
-    clean = word.strip()
-    if not clean:
-        raise VocabularyError(f"found an empty word ({word!r}), expected text; take it out of the list")
-    if len(clean) > LONGEST:
-        raise VocabularyError(f"found a word of {len(clean):,} characters ({clean[:30]!r}...), expected at most {LONGEST:,}")
-    if not clean.isascii() and any("\ud800" <= letter <= "\udfff" for letter in clean):
-        raise VocabularyError(f"found the word {clean!r} with half a character in it, expected text; read it as UTF-8")
-    return clean
+def _single_words(words: Iterable[object]) -> Iterator[tuple[str, list[str]]]:
+    """Each word as its own label. A file of words among them is refused, and of what looks like another file a warning is logged."""
+    odd = []
+    for word in map(clean, words):
+        if is_path(word, *TEXTS, STORED):
+            raise VocabularyError(f"found the file {word!r} among the words, expected a word; give one file alone, or what stands in it")
+        if looks_like_file(word):
+            odd.append(word)
+        yield word, [word]
+    if odd:
+        logger.warning("among the words, this looks like a file, and is looked for as a word: %s", shown(odd))
