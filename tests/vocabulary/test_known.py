@@ -150,7 +150,7 @@ def test_what_is_at_hand_opens_nothing(tmp_path):
     tower, cache = Tower(), VectorCache(tmp_path)
     words = KnownWords(CLIP, WIDTH, [known("cat")], tower, cache)
     np.testing.assert_array_equal(words.at_hand(["cat"]), [vector_of("cat")])
-    with pytest.raises(VocabularyError, match="no vectors for 'yeti'"):
+    with pytest.raises(VocabularyError, match="at hand for 'yeti'"):
         words.at_hand(["yeti"])
     assert tower.opened == 0
     words.encode(["yeti"])

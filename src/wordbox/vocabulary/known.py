@@ -4,7 +4,7 @@ import logging
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache as once
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from itertools import islice
 from threading import Lock
@@ -96,11 +96,12 @@ class KnownWords:
 
         Raises VocabularyError that names the phrases for which there is none, and says how to get one.
         """
-        return self._encode(phrases, partial(self._sought, progress=progress))
+        return self._encode(phrases, partial(self._sought, progress=progress), self._lacks)
 
     def at_hand(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """As `encode`, and no tower is opened for it: what only one that is not open yet could give is a VocabularyError."""
-        return self._encode(phrases, self._sought if self._tower is None or self._open is not None else self._kept)
+        seek = self._sought if self._tower is None or self._open is not None else self._kept
+        return self._encode(phrases, seek, partial(_not_at_hand, self._identity))
 
     def brought_by(self, phrases: Sequence[str]) -> list[Brought | None]:
         """Which known vocabulary the vector of each phrase comes from; None where the tower gave or gives it."""
@@ -127,8 +128,13 @@ class KnownWords:
             logger.warning("%s, where one tower gives 1.00; scores may suffer", said)
         return cosine
 
-    def _encode(self, phrases: Sequence[str], seek: Callable[[Mapping[str, str]], Vectors]) -> NDArray[np.float32]:
-        """Vectors (K, D); `seek` looks for what is not known yet, by the key of each phrase."""
+    def _encode(
+        self,
+        phrases: Sequence[str],
+        seek: Callable[[Mapping[str, str]], Vectors],
+        lacks: Callable[[Sequence[str]], VocabularyError],
+    ) -> NDArray[np.float32]:
+        """Vectors (K, D); `seek` looks for what is not known yet, by the key of each phrase, and `lacks` says what nobody has."""
         keys = [phrase_key(phrase) for phrase in phrases]
         found = {key: vector for key in keys if (vector := self._remembered(key)) is not None}
         missing: dict[str, str] = {}
@@ -139,7 +145,7 @@ class KnownWords:
             found |= seek(missing)
             lacking = [phrase for key, phrase in missing.items() if key not in found]
             if lacking:
-                raise self._lacks(lacking)
+                raise lacks(lacking)
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, self._width), np.float32)
 
     def _remembered(self, key: str) -> NDArray[np.float32] | None:
@@ -249,6 +255,11 @@ class KnownWords:
         )
 
 
+def _not_at_hand(identity: EncoderIdentity, phrases: Sequence[str]) -> VocabularyError:
+    return VocabularyError(f"no vector of {identity} is at hand for {shown(phrases)}")
+
+
+@lru_cache(MOST)
 def phrase_key(phrase: str) -> str:
     """What phrases have in common that every text encoder of this kind reads alike."""
     return " ".join(unicodedata.normalize("NFC", phrase).lower().split())

@@ -31,8 +31,8 @@ def is_path(words: object, *endings: str) -> TypeGuard[str | Path]:
 
 
 def looks_like_file(word: str) -> bool:
-    """Whether `word` ends as names of files do, or is the path of one: then it hardly is a word."""
-    return word.lower().endswith(_OTHERS) or os.path.isfile(word)
+    """Whether `word` ends as names of files do, or, with a dot or slash in it, is the path of one: then it hardly is a word."""
+    return ("." in word or "/" in word or "\\" in word) and (word.lower().endswith(_OTHERS) or os.path.isfile(word))
 
 
 def read_groups(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -189,16 +189,17 @@ def embed(
     unknown = set(encoder.unknown(texts))
     if unknown:
         logger.warning("the text encoder knows nothing of %s: not to be found", shown(sorted(unknown)))
-    vectors = encoder.encode(texts, progress) if isinstance(encoder, SparingEncoder) else encoder.encode(texts)
+    sparing = encoder if isinstance(encoder, SparingEncoder) else None
+    vectors = encoder.encode(texts) if sparing is None else sparing.encode(texts, progress)
     known = np.array([text not in unknown for text in texts])
     groups: tuple[tuple[str, ...], ...] = tuple((phrase,) for phrase in phrases)
     if vocabulary.merge == "mean":
         vectors, known, groups = *_means(vectors, known, owners, len(vocabulary)), vocabulary.phrases
         owners = np.arange(len(vocabulary))
-    brought = encoder.brought_by(texts) if isinstance(encoder, SparingEncoder) else [None]
+    brought = [None] if sparing is None else sparing.brought_by(texts)
     facts = _facts(brought, prompt)
     plain = EmbeddedVocabulary(vocabulary.labels, vectors, known, owners.astype(np.int64), encoder.identity, groups, *facts)
-    return _behind(plain, background, encoder.encode if None in brought else _at_hand(encoder))
+    return _behind(plain, background, encoder.encode if sparing is None or None in brought else sparing.at_hand)
 
 
 def behind(vocabulary: EmbeddedVocabulary, background: str | None, encoder: TextEncoder) -> EmbeddedVocabulary:
@@ -335,7 +336,7 @@ def _single_words(words: Iterable[object]) -> Iterator[tuple[str, list[str]]]:
     """Each word as its own label. A file of words among them is refused, and of what looks like another file a warning is logged."""
     odd = []
     for word in map(clean, words):
-        if is_path(word, *TEXTS, STORED):
+        if "." in word and is_path(word, *TEXTS, STORED):
             raise VocabularyError(f"found the file {word!r} among the words, expected a word; give one file alone, or what stands in it")
         if looks_like_file(word):
             odd.append(word)
