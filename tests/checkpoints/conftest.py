@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from wordbox.checkpoints import foreign
+
 
 @pytest.fixture(scope="session")
 def yolos():
@@ -14,3 +16,15 @@ def yolos():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Reads a network as though it came out of the pickle at `path`."""
+
+    def read(network, path=Path("runs/best.pt"), **options):
+        monkeypatch.setattr(foreign.torch_archive, "read", lambda path: None)
+        monkeypatch.setattr(foreign.modules, "find_network", lambda tree, where: network)
+        return foreign.read(path, **options)
+
+    return read

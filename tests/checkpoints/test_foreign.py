@@ -19,18 +19,6 @@ V1, OLD, PIP, ULTRALYTICS = {"v1": True, "kind": "Model"}, {"kind": "Model"}, {"
 BEST = Path("runs/best.pt")
 
 
-@pytest.fixture
-def read(monkeypatch):
-    """Reads a network as though it came out of the pickle at `path`."""
-
-    def read(network, path=BEST, **options):
-        monkeypatch.setattr(foreign.torch_archive, "read", lambda path: None)
-        monkeypatch.setattr(foreign.modules, "find_network", lambda tree, where: network)
-        return foreign.read(path, **options)
-
-    return read
-
-
 def refusal(call, *arguments, **options):
     with pytest.raises(WeightsError, match=r"^runs/best\.(pt|safetensors): ") as caught:
         call(*arguments, **options)

@@ -27,18 +27,6 @@ SMALL = replace(yolo_world("n"), widths=(8, 8, 64, 128, 64), embedding=16)
 SMALL_V1 = replace(SMALL, version="v1", pooled_width=32)
 
 
-@pytest.fixture
-def read(monkeypatch):
-    """Reads a network as though it came out of the pickle at `path`."""
-
-    def read(network, path=BEST, **options):
-        monkeypatch.setattr(foreign.torch_archive, "read", lambda path: None)
-        monkeypatch.setattr(foreign.modules, "find_network", lambda tree, where: network)
-        return foreign.read(path, **options)
-
-    return read
-
-
 def refusal(call, *arguments, **options):
     with pytest.raises(WeightsError, match=r"^runs/best\.pth?: ") as caught:
         call(*arguments, **options)
